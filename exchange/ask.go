@@ -1,0 +1,52 @@
+package exchange
+
+import "time"
+
+// Ask is one question to many buyers: what do you bid for this lead? The
+// engine fills it, the bidder answers it in place. Contracts and Answers run in parallel.
+type Ask struct {
+	PingID    PingID
+	Lead      *Lead // ping fields only
+	Sale      SaleKind
+	Test      bool
+	Start     time.Time
+	Deadline  time.Time   // when the last answer counts; a contract's own PingTimeout from Start may end sooner
+	Contracts []*Contract // all Pinged
+	Answers   []Answer
+}
+
+// Answer is what one buyer said to an Ask.
+type Answer struct {
+	Reason    Reason // ReasonNone: there is a bid; else no_bid, timeout, buyer_error, no_time or concurrency
+	Bid       Money
+	Token     string        // the buyer's own reference to the bid, "" if none
+	ExpiresIn time.Duration // 0: not said
+	Elapsed   time.Duration // from Start to the answer, or to giving up
+	Detail    string        // what was wrong, for the tape; never a personal value
+}
+
+// Delivery is one attempt to post a whole lead to one buyer.
+type Delivery struct {
+	LeadID   LeadID
+	PingID   PingID
+	Leg      LegNo
+	Contract *Contract
+	Token    string
+	Price    Money // the bid: what the buyer pays
+	Lead     *Lead // every field, personal ones too
+	Consent  *Consent
+	Test     bool
+	Deadline time.Time
+}
+
+// Receipt is how a Delivery ended.
+type Receipt struct {
+	Outcome      Outcome // never OutcomeNone
+	Reason       Reason  // of a rejected attempt: post_rejected or duplicate; of the others what went wrong: timeout, buyer_error, ..
+	BuyerRef     string  // the buyer's own id of the lead
+	RedirectURL  string
+	PriceChanged bool // accepted at a price other than the bid; the sale stands at the bid
+	Status       int  // HTTP status, 0 if none was read
+	Elapsed      time.Duration
+	Detail       string // what was seen, for the log; never a personal value
+}

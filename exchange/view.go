@@ -1,0 +1,140 @@
+package exchange
+
+// LegStatus is how one leg stands.
+type LegStatus uint8
+
+// The statuses.
+const (
+	LegPending LegStatus = iota
+	LegSold
+	LegRejected
+	LegReturned
+)
+
+var legStatusWords = [...]string{"pending", "sold", "rejected", "returned"}
+
+// String returns the word of API.md.
+func (s LegStatus) String() string {
+	if int(s) >= len(legStatusWords) {
+		return "invalid"
+	}
+	return legStatusWords[s]
+}
+
+// LegView is one attempt, as the journal tells it.
+type LegView struct {
+	PostStarted
+	StartedAt   int64 // Unix nanoseconds
+	Outcome     Outcome
+	Status      LegStatus
+	Unknown     bool // ended unknown and is not settled
+	Settled     bool
+	Conflict    bool
+	BuyerRef    Sealed
+	RedirectURL Sealed
+}
+
+// LeadView is a lead as a fold over its events: what a seller is told of it.
+type LeadView struct {
+	LeadID    LeadID
+	At        int64     // Unix nanoseconds of the first event
+	LastSeq   uint64    // of the last event applied
+	Facts     LeadFacts // zero until the first event is applied
+	Status    LeadStatus
+	Reason    Reason
+	First     LeadID // with ping_used: the lead that used the ping
+	ElapsedMs uint32
+	Legs      []LegView // by attempt
+}
+
+// Known tells whether the journal holds the lead.
+func (v *LeadView) Known() bool { return v.At != 0 }
+
+// Final tells whether nothing is in flight or in doubt.
+func (v *LeadView) Final() bool {
+	return v.Known() && (v.Status == LeadSold || v.Status == LeadRejected)
+}
+
+// Price sums what the seller gets for the sold legs.
+func (v *LeadView) Price() Money {
+	var sum Money
+	for i := range v.Legs {
+		if v.Legs[i].Status == LegSold {
+			sum += v.Legs[i].Payout
+		}
+	}
+	return sum
+}
+
+// Leg returns the leg of an attempt, nil if there is none.
+func (v *LeadView) Leg(attempt uint16) *LegView {
+	if attempt == 0 || int(attempt) > len(v.Legs) {
+		return nil
+	}
+	return &v.Legs[attempt-1]
+}
+
+// Apply moves the view on by one event of its lead. Events of other kinds or leads leave it as it is.
+func (v *LeadView) Apply(e Entry) {
+	switch ev := e.Event.(type) {
+	case *PostStarted:
+		if ev.Lead != nil {
+			v.LeadID, v.At, v.Facts = ev.LeadID, e.At, *ev.Lead
+		}
+		v.Status, v.Reason = LeadOpen, ReasonNone
+		v.Legs = append(v.Legs, LegView{PostStarted: *ev, StartedAt: e.At})
+	case *LeadRefused:
+		v.LeadID, v.At, v.Facts = ev.LeadID, e.At, ev.Lead
+		v.Status, v.Reason, v.First, v.ElapsedMs = LeadRejected, ev.Reason, ev.First, ev.ElapsedMs
+	case *PostEnded:
+		v.applyEnded(ev)
+	case *LegSettled:
+		v.applySettled(ev)
+	case *LegConflict:
+		if leg := v.Leg(ev.Attempt); leg != nil {
+			leg.Conflict = true
+		}
+	default:
+		return
+	}
+	v.LastSeq = e.Seq
+}
+
+func (v *LeadView) applyEnded(ev *PostEnded) {
+	leg := v.Leg(ev.Attempt)
+	if leg == nil {
+		return
+	}
+	leg.Outcome, leg.BuyerRef, leg.RedirectURL = ev.Outcome, ev.BuyerRef, ev.RedirectURL
+	switch ev.Outcome {
+	case OutcomeAccepted:
+		leg.Status = LegSold
+	case OutcomeUnknown:
+		leg.Unknown = true
+	default:
+		leg.Status = LegRejected
+	}
+	v.Status, v.Reason, v.ElapsedMs = ev.Status, ev.LeadReason, ev.ElapsedMs
+}
+
+func (v *LeadView) applySettled(ev *LegSettled) {
+	leg := v.Leg(ev.Attempt)
+	if leg == nil {
+		return
+	}
+	leg.Unknown, leg.Settled = false, true
+	leg.Status = LegRejected
+	if ev.Accepted {
+		leg.Status = LegSold
+	}
+	if len(ev.BuyerRef) > 0 {
+		leg.BuyerRef = ev.BuyerRef
+	}
+	v.Status, v.Reason = ev.Status, ReasonNone
+	if v.Status == LeadRejected {
+		v.Reason = ReasonPostRejected
+	}
+	if v.Status == LeadPending {
+		v.Reason = ReasonUnknown
+	}
+}
