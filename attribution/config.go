@@ -1,0 +1,32 @@
+package attribution
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"vendue/exchange"
+)
+
+// Config is what the room needs to know of one accepted config.
+type Config struct {
+	Affiliates  []Affiliate
+	Offers      []exchange.Offer
+	Currency    exchange.Currency
+	EgressAllow []netip.Prefix // private ranges that postbacks may reach
+	// Dial replaces the guarded dialer; for simulations. nil in production.
+	Dial func(network, addr string, timeout time.Duration) (net.Conn, error)
+}
+
+// Affiliate is who brings consumers.
+type Affiliate struct {
+	ID        exchange.AffiliateID
+	Name      string
+	Postbacks []Postback
+}
+
+// Postback is one notice that an affiliate wants.
+type Postback struct {
+	On  string // the event's name: lead.sold
+	URL string // template, TRADE.md 2.5
+}

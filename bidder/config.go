@@ -1,0 +1,42 @@
+package bidder
+
+import (
+	"net"
+	"time"
+
+	"vendue/exchange"
+)
+
+// Config is what the room needs to know of one accepted config. The transport
+// (connections, dialing) outlives it: see Transport.
+type Config struct {
+	Contracts []Contract // parallel to exchange.Market.Contracts
+}
+
+// Contract is how one contract's buyer is spoken to.
+type Contract struct {
+	Terms  *exchange.Contract
+	Format string   // name of an adapter; "" is the native one
+	Ping   Endpoint // empty URL: a standing price, never pinged
+	Post   Endpoint
+	Secret []byte // signs posts by Standard Webhooks 1.0.0 if set
+}
+
+// Endpoint is where one phase goes.
+type Endpoint struct {
+	URL     string // absolute http or https
+	TestURL string // where tests go instead, if set
+	Headers []Header
+}
+
+// Header is one static request header.
+type Header struct{ Name, Value string }
+
+// TransportConfig bounds the connections to buyers.
+type TransportConfig struct {
+	Dial             func(network, addr string, timeout time.Duration) (net.Conn, error) // nil: TCP
+	ConnsPerHostMax  int                                                                 // 0: 512
+	WarmConnsPerHost int                                                                 // 0: 8; kept ready ahead of need
+	ReplyBytesMax    int                                                                 // 0: 64 KiB, headers included
+	IdleMax          time.Duration                                                       // 0: 50 s
+}
