@@ -1,0 +1,304 @@
+// Package book is the state that money depends on: caps and what is held or
+// committed in them, the attempts in flight or in doubt, the live quotes, the
+// requests being worked on, and the sellers' rates.
+//
+// It decides and remembers; it never does I/O, never reads a clock and never
+// starts a goroutine. Time and old facts enter as values.
+package book
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"vendue/exchange"
+)
+
+// windowsKept is how many windows of a cap are remembered beside those with
+// open holds, so that a clock stepping back over a boundary finds its counts.
+const windowsKept = 3
+
+// Book is the money state: a pure function of the journal's events.
+//
+// All methods but Used need the engine's lock. Used may be called by anyone at
+// any time: pings look at caps without the lock, and what they see is advice;
+// the reservation at the post is exact.
+type Book struct {
+	seq  uint64
+	byID map[exchange.CapID]int
+	caps atomic.Pointer[[]*capState] // grows only; a handle is a place in it
+	open map[exchange.LeadID][]OpenLeg
+
+	inDoubt      int            // unknown attempts in open
+	inDoubtValue exchange.Money // their bids
+}
+
+type capState struct {
+	id      exchange.CapID
+	per     exchange.Window
+	unit    exchange.CapUnit
+	limit   int64 // below zero: no limit
+	windows []capWindow
+
+	// What Used reads: the latest window and how much of it is taken.
+	latest atomic.Int64
+	used   atomic.Int64
+}
+
+type capWindow struct {
+	Start     int64 `json:"start"`
+	Held      int64 `json:"held"`
+	Committed int64 `json:"committed"`
+}
+
+// OpenLeg is an attempt in flight, or unknown and unresolved. Its holds are reserved.
+type OpenLeg struct {
+	LeadID    exchange.LeadID
+	Attempt   uint16
+	Contract  exchange.ContractID
+	Buyer     exchange.BuyerID
+	Bid       exchange.Money
+	Sale      exchange.SaleKind
+	OnUnknown exchange.OnUnknown
+	Holds     []exchange.Hold
+	Since     int64 // Unix nanoseconds of its post_started
+	Unknown   bool
+}
+
+// New returns an empty book.
+func New() *Book {
+	b := &Book{byID: make(map[exchange.CapID]int), open: make(map[exchange.LeadID][]OpenLeg)}
+	b.caps.Store(new([]*capState))
+	return b
+}
+
+// Seq returns the sequence number of the last event applied.
+func (b *Book) Seq() uint64 { return b.seq }
+
+// Handle returns the place of a cap, for Used. A cap unknown so far gets one without a limit.
+func (b *Book) Handle(id exchange.CapID) int {
+	if h, ok := b.byID[id]; ok {
+		return h
+	}
+	old := *b.caps.Load()
+	grown := append(slices.Clone(old), &capState{id: id, limit: -1})
+	b.caps.Store(&grown)
+	b.byID[id] = len(old)
+	return len(old)
+}
+
+// Used returns how much of a cap is reserved or committed in the window that starts at start. It needs no lock.
+func (b *Book) Used(handle int, start int64) int64 {
+	c := (*b.caps.Load())[handle]
+	if c.latest.Load() != start {
+		return 0 // a window that nothing has counted in yet, or one already past
+	}
+	return c.used.Load()
+}
+
+// CapUse is how one window of a cap stands.
+type CapUse struct {
+	Cap             exchange.CapID
+	Per             exchange.Window
+	Unit            exchange.CapUnit
+	Limit           int64
+	Start           int64
+	Held, Committed int64
+}
+
+// Caps returns the latest window of every cap that has a limit, by id.
+func (b *Book) Caps() []CapUse {
+	var out []CapUse
+	for _, c := range *b.caps.Load() {
+		if c.limit < 0 {
+			continue
+		}
+		use := CapUse{Cap: c.id, Per: c.per, Unit: c.unit, Limit: c.limit}
+		if n := len(c.windows); n > 0 {
+			w := c.windows[n-1]
+			use.Start, use.Held, use.Committed = w.Start, w.Held, w.Committed
+		}
+		out = append(out, use)
+	}
+	slices.SortFunc(out, func(x, y CapUse) int { return cmp.Compare(x.Cap, y.Cap) })
+	return out
+}
+
+// Limit returns a cap's limit, below zero if it has none.
+func (b *Book) Limit(id exchange.CapID) int64 {
+	if h, ok := b.byID[id]; ok {
+		return (*b.caps.Load())[h].limit
+	}
+	return -1
+}
+
+// Limits calls fn with every cap that has a limit.
+func (b *Book) Limits(fn func(exchange.CapID, exchange.Window, exchange.CapUnit, int64)) {
+	for _, c := range *b.caps.Load() {
+		if c.limit >= 0 {
+			fn(c.id, c.per, c.unit, c.limit)
+		}
+	}
+}
+
+// CanHold tells whether every hold fits under its limit now; if not, which does not.
+func (b *Book) CanHold(holds []exchange.Hold) (full int, ok bool) {
+	for i := range holds {
+		c := (*b.caps.Load())[b.Handle(holds[i].Cap)]
+		if c.limit < 0 {
+			continue
+		}
+		var used int64
+		if w := c.window(holds[i].Window); w != nil {
+			used = w.Held + w.Committed
+		}
+		if used+holds[i].Amount > c.limit {
+			return i, false
+		}
+	}
+	return 0, true
+}
+
+// Open returns the attempts of a lead that are in flight or in doubt. The slice is the book's own.
+func (b *Book) Open(lead exchange.LeadID) []OpenLeg { return b.open[lead] }
+
+// EachOpen calls fn with every attempt in flight or in doubt, in no order.
+func (b *Book) EachOpen(fn func(*OpenLeg)) {
+	for _, legs := range b.open {
+		for i := range legs {
+			fn(&legs[i])
+		}
+	}
+}
+
+// InDoubt counts the unknown attempts and sums their bids.
+func (b *Book) InDoubt() (count int, value exchange.Money) { return b.inDoubt, b.inDoubtValue }
+
+// Apply moves the book on by one event. An event that cannot follow what the
+// book holds means that the journal or the house is broken: it panics.
+func (b *Book) Apply(e exchange.Entry) {
+	if e.Seq != b.seq+1 {
+		panic(fmt.Sprintf("BUG: book at seq %d was given seq %d", b.seq, e.Seq))
+	}
+	b.seq = e.Seq
+	switch ev := e.Event.(type) {
+	case *exchange.LimitSet:
+		c := (*b.caps.Load())[b.Handle(ev.Cap)]
+		c.per, c.unit, c.limit = ev.Per, ev.Unit, ev.Limit
+	case *exchange.PostStarted:
+		b.start(e.At, ev)
+	case *exchange.PostEnded:
+		switch ev.Outcome {
+		case exchange.OutcomeAccepted:
+			b.close(ev.LeadID, ev.Attempt, true)
+		case exchange.OutcomeUnknown:
+			b.doubt(ev.LeadID, ev.Attempt)
+		default:
+			b.close(ev.LeadID, ev.Attempt, false)
+		}
+	case *exchange.LegSettled:
+		b.close(ev.LeadID, ev.Attempt, ev.Accepted)
+	}
+}
+
+func (b *Book) start(at int64, ev *exchange.PostStarted) {
+	legs := b.open[ev.LeadID]
+	for i := range legs {
+		if legs[i].Sale == exchange.SaleExclusive && (!legs[i].Unknown || legs[i].OnUnknown != exchange.OnUnknownContinue) {
+			panic(fmt.Sprintf("BUG: attempt %d of lead %s while attempt %d may be sold", ev.Attempt, ev.LeadID, legs[i].Attempt))
+		}
+	}
+	for i := range ev.Holds {
+		h := &ev.Holds[i]
+		c := (*b.caps.Load())[b.Handle(h.Cap)]
+		w := c.openWindow(h.Window)
+		w.Held += h.Amount
+		if c.limit >= 0 && w.Held+w.Committed > c.limit {
+			panic(fmt.Sprintf("BUG: cap %s passed: %d of %d", h.Cap, w.Held+w.Committed, c.limit))
+		}
+		c.publish()
+	}
+	b.open[ev.LeadID] = append(legs, OpenLeg{
+		LeadID: ev.LeadID, Attempt: ev.Attempt, Contract: ev.Contract, Buyer: ev.Buyer, Bid: ev.Bid,
+		Sale: ev.Sale, OnUnknown: ev.OnUnknown, Holds: ev.Holds, Since: at,
+	})
+}
+
+// mustFind returns the place of an open attempt.
+func (b *Book) mustFind(lead exchange.LeadID, attempt uint16) int {
+	i := slices.IndexFunc(b.open[lead], func(l OpenLeg) bool { return l.Attempt == attempt })
+	if i < 0 {
+		panic(fmt.Sprintf("BUG: attempt %d of lead %s is not open", attempt, lead))
+	}
+	return i
+}
+
+func (b *Book) doubt(lead exchange.LeadID, attempt uint16) {
+	leg := &b.open[lead][b.mustFind(lead, attempt)]
+	leg.Unknown = true
+	b.inDoubt++
+	b.inDoubtValue += leg.Bid
+}
+
+// close ends an open attempt: its holds are committed, or released.
+func (b *Book) close(lead exchange.LeadID, attempt uint16, commit bool) {
+	i := b.mustFind(lead, attempt)
+	legs := b.open[lead]
+	leg := &legs[i]
+	for k := range leg.Holds {
+		h := &leg.Holds[k]
+		c := (*b.caps.Load())[b.byID[h.Cap]]
+		w := c.window(h.Window)
+		w.Held -= h.Amount
+		if commit {
+			w.Committed += h.Amount
+		}
+		c.publish()
+	}
+	if leg.Unknown {
+		b.inDoubt--
+		b.inDoubtValue -= leg.Bid
+	}
+	if len(legs) == 1 {
+		delete(b.open, lead)
+		return
+	}
+	b.open[lead] = slices.Delete(legs, i, i+1)
+}
+
+func (c *capState) window(start int64) *capWindow {
+	for i := len(c.windows) - 1; i >= 0; i-- {
+		if c.windows[i].Start == start {
+			return &c.windows[i]
+		}
+	}
+	return nil
+}
+
+// openWindow returns the window that starts at start, made if need be, and
+// drops old ones that nothing is held in.
+func (c *capState) openWindow(start int64) *capWindow {
+	if w := c.window(start); w != nil {
+		return w
+	}
+	at, _ := slices.BinarySearchFunc(c.windows, start, func(w capWindow, s int64) int { return cmp.Compare(w.Start, s) })
+	c.windows = slices.Insert(c.windows, at, capWindow{Start: start})
+	past := len(c.windows) - windowsKept
+	kept := c.windows[:0]
+	for i, w := range c.windows {
+		if i >= past || w.Held != 0 || w.Start == start {
+			kept = append(kept, w)
+		}
+	}
+	c.windows = kept
+	return c.window(start)
+}
+
+// publish shows the latest window to Used. The order matters: a reader that
+// sees the new start before the new count only sees a fuller cap.
+func (c *capState) publish() {
+	w := &c.windows[len(c.windows)-1]
+	c.used.Store(w.Held + w.Committed)
+	c.latest.Store(w.Start)
+}

@@ -1,0 +1,98 @@
+package book
+
+import (
+	"cmp"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"vendue/exchange"
+)
+
+// The snapshot's format. Lists are sorted, so that equal books give equal bytes.
+type snapshot struct {
+	Seq  uint64        `json:"seq"`
+	Caps []snapshotCap `json:"caps"`
+	Open []snapshotLeg `json:"open"`
+}
+
+type snapshotCap struct {
+	ID      exchange.CapID `json:"id"`
+	PerNo   uint8          `json:"per"`
+	UnitNo  uint8          `json:"unit"`
+	Limit   int64          `json:"limit"`
+	Windows []capWindow    `json:"windows"`
+}
+
+type snapshotLeg struct {
+	Lead      string              `json:"lead"`
+	Attempt   uint16              `json:"attempt"`
+	Contract  exchange.ContractID `json:"contract"`
+	Buyer     exchange.BuyerID    `json:"buyer"`
+	Bid       int64               `json:"bid"`
+	Sale      uint8               `json:"sale"`
+	OnUnknown uint8               `json:"on_unknown"`
+	Holds     []exchange.Hold     `json:"holds"`
+	Since     int64               `json:"since"`
+	Unknown   bool                `json:"unknown"`
+}
+
+// Snapshot returns the book's state as bytes: the same bytes for the same state.
+// Caps that were only asked for, never limited or counted, are not part of it.
+func (b *Book) Snapshot() []byte {
+	s := snapshot{Seq: b.seq, Caps: []snapshotCap{}, Open: []snapshotLeg{}}
+	for _, c := range *b.caps.Load() {
+		if c.limit < 0 && len(c.windows) == 0 {
+			continue
+		}
+		s.Caps = append(s.Caps, snapshotCap{ID: c.id, PerNo: uint8(c.per), UnitNo: uint8(c.unit), Limit: c.limit, Windows: c.windows})
+	}
+	slices.SortFunc(s.Caps, func(x, y snapshotCap) int { return cmp.Compare(x.ID, y.ID) })
+	b.EachOpen(func(l *OpenLeg) {
+		s.Open = append(s.Open, snapshotLeg{
+			Lead: hex.EncodeToString(l.LeadID[:]), Attempt: l.Attempt, Contract: l.Contract, Buyer: l.Buyer, Bid: int64(l.Bid),
+			Sale: uint8(l.Sale), OnUnknown: uint8(l.OnUnknown), Holds: l.Holds, Since: l.Since, Unknown: l.Unknown,
+		})
+	})
+	slices.SortFunc(s.Open, func(x, y snapshotLeg) int {
+		return cmp.Or(cmp.Compare(x.Lead, y.Lead), cmp.Compare(x.Attempt, y.Attempt))
+	})
+	out, err := json.Marshal(s)
+	if err != nil {
+		panic("BUG: cannot encode a snapshot: " + err.Error())
+	}
+	return out
+}
+
+// Restore returns the book that Snapshot wrote.
+func Restore(data []byte) (*Book, error) {
+	var s snapshot
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, fmt.Errorf("cannot read the book's snapshot: %w", err)
+	}
+	b := New()
+	b.seq = s.Seq
+	for _, sc := range s.Caps {
+		c := (*b.caps.Load())[b.Handle(sc.ID)]
+		c.per, c.unit, c.limit, c.windows = exchange.Window(sc.PerNo), exchange.CapUnit(sc.UnitNo), sc.Limit, sc.Windows
+		if len(c.windows) > 0 {
+			c.publish()
+		}
+	}
+	for _, sl := range s.Open {
+		leg := OpenLeg{
+			Attempt: sl.Attempt, Contract: sl.Contract, Buyer: sl.Buyer, Bid: exchange.Money(sl.Bid),
+			Sale: exchange.SaleKind(sl.Sale), OnUnknown: exchange.OnUnknown(sl.OnUnknown), Holds: sl.Holds, Since: sl.Since, Unknown: sl.Unknown,
+		}
+		if n, err := hex.Decode(leg.LeadID[:], []byte(sl.Lead)); err != nil || n != len(leg.LeadID) {
+			return nil, fmt.Errorf("cannot read the book's snapshot: bad lead id %q", sl.Lead)
+		}
+		b.open[leg.LeadID] = append(b.open[leg.LeadID], leg)
+		if leg.Unknown {
+			b.inDoubt++
+			b.inDoubtValue += leg.Bid
+		}
+	}
+	return b, nil
+}
