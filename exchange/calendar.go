@@ -61,7 +61,14 @@ func (h *Hours) Open(t time.Time, zone *time.Location) bool {
 		return true
 	}
 	t = t.In(zone)
-	day, minute := t.Weekday(), t.Hour()*60+t.Minute()
+	return h.OpenAt(t.Weekday(), t.Hour()*60+t.Minute())
+}
+
+// OpenAt tells whether the minute of a day, as the clocks of the house's zone show them, is within the hours.
+func (h *Hours) OpenAt(day time.Weekday, minute int) bool {
+	if !h.Set {
+		return true
+	}
 	if h.FromMin < h.UntilMin {
 		return h.Days[day] && minute >= h.FromMin && minute < h.UntilMin
 	}
