@@ -1,0 +1,195 @@
+package world
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"vendue/exchange"
+)
+
+// Journal is what a reader of `vendue log` can know: each lead as its events tell it.
+type Journal struct {
+	Events  int
+	LastSeq uint64
+	Gaps    []string // where the sequence is not one by one
+	Leads   map[string]*JournalLead
+	clicks  map[string]journalClick
+}
+
+type journalClick struct {
+	affiliate, offer string
+	at               time.Time
+}
+
+// JournalLead is one lead in the journal.
+type JournalLead struct {
+	ID, Status, Reason string
+	Seller, Campaign   string
+	Test               bool
+	Affiliate, Offer   string // as the source named them
+	ClickID            string
+	At                 time.Time
+	Legs               []JournalLeg // by attempt
+}
+
+// JournalLeg is one attempt in the journal.
+type JournalLeg struct {
+	Leg             int64
+	Contract, Buyer string
+	Sale            string
+	Continues       bool // on_unknown: continue
+	Bid, Payout     exchange.Money
+	Outcome         string // accepted, rejected, not_delivered, unknown; "" while in flight
+	Reason          string
+	Settled         string // accepted or rejected, once an unknown was resolved
+	Conflicts       int
+}
+
+// Accepted tells whether the leg stands as sold.
+func (l *JournalLeg) Accepted() bool { return l.Outcome == "accepted" || l.Settled == "accepted" }
+
+// Doubt tells whether the buyer may have the lead.
+func (l *JournalLeg) Doubt() bool {
+	return l.Settled == "" && (l.Outcome == "" || l.Outcome == "unknown")
+}
+
+// Sold tells whether any leg stands as sold.
+func (l *JournalLead) Sold() bool {
+	for i := range l.Legs {
+		if l.Legs[i].Accepted() {
+			return true
+		}
+	}
+	return false
+}
+
+// NewJournal returns an empty journal.
+func NewJournal() *Journal {
+	return &Journal{Leads: make(map[string]*JournalLead), clicks: make(map[string]journalClick)}
+}
+
+// AddLines reads JSON lines as `vendue log` prints them.
+func (j *Journal) AddLines(text []byte) error {
+	var err error
+	gjson.ForEachLine(string(text), func(line gjson.Result) bool {
+		err = j.add(line)
+		return err == nil
+	})
+	return err
+}
+
+// AddEntry takes an entry in the house's own form.
+func (j *Journal) AddEntry(e exchange.Entry) error {
+	event, err := json.Marshal(e.Event)
+	if err != nil {
+		return fmt.Errorf("cannot write event %d as JSON: %w", e.Seq, err)
+	}
+	head := fmt.Sprintf(`{"seq":%d,"at":%q,"type":%q`, e.Seq, time.Unix(0, e.At).UTC().Format(time.RFC3339Nano), e.Event.Kind())
+	if len(event) > 2 {
+		head += ","
+	}
+	return j.add(gjson.Parse(head + string(event[1:])))
+}
+
+func (j *Journal) add(line gjson.Result) error {
+	seq, kind := line.Get("seq").Uint(), line.Get("type").String()
+	if seq == 0 || kind == "" {
+		return fmt.Errorf("journal line after event %d: expected seq and type", j.LastSeq)
+	}
+	if seq != j.LastSeq+1 {
+		j.Gaps = append(j.Gaps, fmt.Sprintf("event %d follows %d", seq, j.LastSeq))
+	}
+	j.LastSeq = seq
+	j.Events++
+	switch kind {
+	case "post_started":
+		return j.started(line)
+	case "lead_refused":
+		lead := j.lead(line, line.Get("lead"))
+		lead.Status, lead.Reason = "rejected", line.Get("reason").String()
+	case "post_ended", "leg_settled", "conflict":
+		return j.moved(line, kind)
+	case "click":
+		at, err := time.Parse(time.RFC3339Nano, line.Get("at").String())
+		if err != nil {
+			return fmt.Errorf("event %d: at: expected RFC 3339: %w", seq, err)
+		}
+		j.clicks[line.Get("click_id").String()] = journalClick{line.Get("affiliate").String(), line.Get("offer").String(), at}
+	}
+	return nil
+}
+
+func (j *Journal) lead(line, facts gjson.Result) *JournalLead {
+	id := line.Get("lead_id").String()
+	lead := &JournalLead{
+		ID: id, Seller: facts.Get("seller").String(), Campaign: facts.Get("campaign").String(), Test: facts.Get("test").Bool(),
+		Affiliate: facts.Get("source.affiliate").String(), Offer: facts.Get("source.offer").String(), ClickID: facts.Get("source.click_id").String(),
+		At: line.Get("at").Time(),
+	}
+	j.Leads[id] = lead
+	return lead
+}
+
+func (j *Journal) started(line gjson.Result) error {
+	id := line.Get("lead_id").String()
+	lead := j.Leads[id]
+	if line.Get("lead").Exists() {
+		if lead != nil {
+			return fmt.Errorf("lead %s begins twice, again at event %d", id, j.LastSeq)
+		}
+		lead = j.lead(line, line.Get("lead"))
+	}
+	if attempt := line.Get("attempt").Int(); lead == nil || int(attempt) != len(lead.Legs)+1 {
+		return fmt.Errorf("event %d: attempt %d of lead %s is out of order", j.LastSeq, attempt, id)
+	}
+	lead.Status = "open"
+	lead.Legs = append(lead.Legs, JournalLeg{
+		Leg: line.Get("leg").Int(), Contract: line.Get("contract").String(), Buyer: line.Get("buyer").String(), Sale: line.Get("sale").String(),
+		Continues: continues(line.Get("on_unknown")), Bid: readMoney(line.Get("bid").Raw), Payout: readMoney(line.Get("payout").Raw),
+	})
+	return nil
+}
+
+// continues reads on_unknown as a number or a word.
+func continues(v gjson.Result) bool {
+	return v.Int() == int64(exchange.OnUnknownContinue) || v.String() == "continue"
+}
+
+func (j *Journal) moved(line gjson.Result, kind string) error {
+	id, attempt := line.Get("lead_id").String(), line.Get("attempt").Int()
+	lead := j.Leads[id]
+	if lead == nil || attempt < 1 || int(attempt) > len(lead.Legs) {
+		return fmt.Errorf("event %d: %s of an attempt %d of lead %s that never started", j.LastSeq, kind, attempt, id)
+	}
+	leg := &lead.Legs[attempt-1]
+	switch kind {
+	case "conflict":
+		leg.Conflicts++
+		return nil
+	case "leg_settled":
+		leg.Settled = "rejected"
+		if line.Get("accepted").Bool() {
+			leg.Settled = "accepted"
+		}
+	default:
+		leg.Outcome, leg.Reason = line.Get("outcome").String(), line.Get("reason").String()
+		lead.Reason = line.Get("lead_reason").String()
+	}
+	lead.Status = line.Get("status").String()
+	return nil
+}
+
+// broughtBy returns the affiliate that a sale of the lead owes a credit, "" for nobody:
+// a click of ours first, then the name in the source if it came with an offer.
+func (j *Journal) broughtBy(lead *JournalLead) string {
+	if click, ok := j.clicks[lead.ClickID]; ok {
+		return click.affiliate
+	}
+	if lead.Offer == "" {
+		return ""
+	}
+	return lead.Affiliate
+}

@@ -1,0 +1,373 @@
+package world
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"vendue/exchange"
+)
+
+// Class names one way in which books can disagree.
+type Class string
+
+// The classes.
+const (
+	ToldUnwritten    Class = "told_unwritten"    // a seller was told of a sale, or of a lead, that the journal lacks
+	ToldOtherPrice   Class = "told_other_price"  // told a price that is not the journal's payout
+	ToldChanged      Class = "told_changed"      // a final answer changed, other than by a verdict on a pending leg
+	LeadLost         Class = "lead_lost"         // a lead_id that was told cannot be asked for
+	SaleUntold       Class = "sale_untold"       // the journal has a sale, and the seller was told rejected
+	SaleUnreceived   Class = "sale_unreceived"   // the journal has a sale that the buyer's receipts lack
+	SaleOtherPrice   Class = "sale_other_price"  // the buyer was told another price than the journal's bid
+	ReceiptUnwritten Class = "receipt_unwritten" // a buyer has a lead of which the journal knows nothing
+	ReceiptDenied    Class = "receipt_denied"    // a buyer accepted, and the journal says it did not
+	ReceiptRepeated  Class = "receipt_repeated"  // a buyer got the same leg twice
+	SoldTwice        Class = "sold_twice"        // an exclusive lead was accepted by two buyers, or is with one while another may have it
+	MoneyWrong       Class = "money_wrong"       // revenue is not payout plus margin, or a margin is negative
+	CreditMissing    Class = "credit_missing"    // a sale that an affiliate brought, and no postback
+	CreditTwice      Class = "credit_twice"      // one sale told under two conversion ids
+	CreditUnearned   Class = "credit_unearned"   // a postback for what no affiliate sold
+	CreditOther      Class = "credit_other"      // a postback with another affiliate or amount than is due
+	CreditCount      Class = "credit_count"      // the house counts other credits than the sales that affiliates brought
+	CapPassed        Class = "cap_passed"        // more leads than a cap allows
+	JournalGap       Class = "journal_gap"       // the journal's sequence is not one by one
+	TestWithMoney    Class = "test_with_money"   // a test lead fired a postback
+)
+
+// Disagreement is one finding.
+type Disagreement struct {
+	Class  Class
+	LeadID string
+	Text   string
+}
+
+// String returns the finding as one line.
+func (d Disagreement) String() string {
+	if d.LeadID == "" {
+		return string(d.Class) + ": " + d.Text
+	}
+	return string(d.Class) + ": lead " + d.LeadID + ": " + d.Text
+}
+
+// Books are everyone's records of one run, from its first lead to its last.
+type Books struct {
+	Answers  []Answer
+	Receipts []Receipt // of all buyers
+	Journal  *Journal
+	Notices  []Notice // of all trackers
+
+	Asked     bool           // every lead was asked for at the end: Answer.Now counts
+	Postbacks bool           // postbacks are configured for every affiliate and had time to arrive
+	Caps      map[string]int // most leads by contract over the whole run
+	Credits   int            // what the house counts; below zero: not known
+	// Commission returns what an affiliate is due for a leg, nil: amounts are not checked.
+	Commission func(payout, bid exchange.Money) exchange.Money
+}
+
+// Report is what Reconcile found.
+type Report struct {
+	Leads, Told, Sold, Rejected, Pending, Unanswered int // by the sellers' last answers
+	SaleLegs, DoubtLegs, RejectedLegs, Undelivered   int // by the journal
+	Receipts, Accepting                              int // by the buyers
+	Brought, Credits, Notices, Conversions           int // sales that affiliates brought; what the house credits; what the trackers got
+	Events                                           int
+	Revenue, Payout, Margin, Commission              exchange.Money
+	Faults                                           []Disagreement
+}
+
+// faultsMax bounds what a Report lists; a broken run breaks everything.
+const faultsMax = 1000
+
+func (r *Report) fault(c Class, lead, format string, args ...any) {
+	if len(r.Faults) < faultsMax {
+		r.Faults = append(r.Faults, Disagreement{c, lead, fmt.Sprintf(format, args...)})
+	}
+}
+
+// Err returns nil if all books agree, else the first few findings.
+func (r *Report) Err() error {
+	if len(r.Faults) == 0 {
+		return nil
+	}
+	const shown = 10
+	lines := make([]string, 0, shown)
+	for i := range r.Faults[:min(shown, len(r.Faults))] {
+		lines = append(lines, r.Faults[i].String())
+	}
+	return fmt.Errorf("the books disagree in %d places:\n  %s", len(r.Faults), strings.Join(lines, "\n  "))
+}
+
+// legKey names one leg: the bid_id's number within its lead.
+type legKey struct {
+	lead string
+	leg  int64
+}
+
+// legNumber returns the number at the end of a bid_id, 0 if there is none.
+func legNumber(bidID string) (n int64) {
+	_, digits, ok := strings.Cut(bidID, "-")
+	if !ok {
+		return 0
+	}
+	if _, err := fmt.Sscanf(digits, "%d", &n); err != nil {
+		return 0
+	}
+	return n
+}
+
+// Reconcile compares the books, each pair in both directions.
+func Reconcile(b *Books) *Report {
+	r := &Report{Events: b.Journal.Events, Receipts: len(b.Receipts), Notices: len(b.Notices), Credits: b.Credits}
+	for _, gap := range b.Journal.Gaps {
+		r.fault(JournalGap, "", "%s", gap)
+	}
+	receipts := make(map[legKey]*Receipt, len(b.Receipts))
+	for i := range b.Receipts {
+		r.receipt(b, &b.Receipts[i], receipts)
+	}
+	told := make(map[string]*Answer, len(b.Answers))
+	for i := range b.Answers {
+		r.answer(b, &b.Answers[i], told)
+	}
+	ids := make([]string, 0, len(b.Journal.Leads))
+	for id := range b.Journal.Leads {
+		ids = append(ids, id)
+	}
+	sort.Strings(ids)
+	held := make(map[string]int)
+	for _, id := range ids {
+		r.lead(b.Journal.Leads[id], told[id], receipts, held)
+	}
+	r.caps(b, held)
+	r.credits(b, ids)
+	if r.Revenue != r.Payout+r.Margin {
+		r.fault(MoneyWrong, "", "revenue %s is not payout %s plus margin %s", r.Revenue, r.Payout, r.Margin)
+	}
+	return r
+}
+
+// receipt checks one buyer's record against the journal.
+func (r *Report) receipt(b *Books, rc *Receipt, all map[legKey]*Receipt) {
+	key := legKey{rc.LeadID, legNumber(rc.BidID)}
+	if all[key] != nil || rc.Repeats > 0 {
+		r.fault(ReceiptRepeated, rc.LeadID, "buyer %s got leg %s more than once", rc.Buyer, rc.BidID)
+	}
+	all[key] = rc
+	if rc.Accepted {
+		r.Accepting++
+	}
+	leg := b.Journal.leg(key)
+	switch {
+	case leg == nil:
+		r.fault(ReceiptUnwritten, rc.LeadID, "buyer %s has leg %s, which the journal lacks", rc.Buyer, rc.BidID)
+	case rc.Accepted && !leg.Accepted() && !leg.Doubt() && leg.Conflicts == 0:
+		r.fault(ReceiptDenied, rc.LeadID, "buyer %s accepted leg %s; the journal says %s%s", rc.Buyer, rc.BidID, leg.Outcome, leg.Settled)
+	case rc.Price != leg.Bid:
+		r.fault(SaleOtherPrice, rc.LeadID, "buyer %s was told %s; the journal's bid is %s", rc.Buyer, rc.Price, leg.Bid)
+	}
+}
+
+func (j *Journal) leg(key legKey) *JournalLeg {
+	lead := j.Leads[key.lead]
+	if lead == nil {
+		return nil
+	}
+	for i := range lead.Legs {
+		if lead.Legs[i].Leg == key.leg {
+			return &lead.Legs[i]
+		}
+	}
+	return nil
+}
+
+// answer checks what one seller was told against the journal and against what it is told now.
+func (r *Report) answer(b *Books, a *Answer, told map[string]*Answer) {
+	r.Leads++
+	last := a.Last()
+	switch {
+	case a.NoAnswer && a.Now.HTTP == 0:
+		r.Unanswered++
+	case last.Status == "sold":
+		r.Sold++
+	case last.Status == "pending":
+		r.Pending++
+	case last.Status == "rejected":
+		r.Rejected++
+	}
+	if a.LeadID == "" {
+		return
+	}
+	r.Told++
+	told[a.LeadID] = a
+	lead := b.Journal.Leads[a.LeadID]
+	if lead == nil {
+		r.fault(ToldUnwritten, a.LeadID, "the seller was told %s; the journal lacks the lead", last.Status)
+		return
+	}
+	if b.Asked {
+		r.stands(a)
+	}
+	for _, v := range []*Verdict{&a.Told, &a.Now} {
+		r.verdict(lead, v)
+	}
+}
+
+// stands checks that the lead can be asked for, and that a final answer stayed.
+func (r *Report) stands(a *Answer) {
+	switch {
+	case a.Now.HTTP == 0 || a.Now.HTTP >= 400:
+		r.fault(LeadLost, a.LeadID, "asked for, status %d", a.Now.HTTP)
+	case a.Told.Status == "sold" && (a.Now.Status != "sold" || a.Now.Price < a.Told.Price),
+		a.Told.Status == "rejected" && a.Now.Status != "rejected":
+		r.fault(ToldChanged, a.LeadID, "told %s at %s, now %s at %s", a.Told.Status, a.Told.Price, a.Now.Status, a.Now.Price)
+	}
+}
+
+// verdict checks each leg told as sold against the journal.
+func (r *Report) verdict(lead *JournalLead, v *Verdict) {
+	if v.Status != "sold" {
+		return
+	}
+	var sum exchange.Money
+	for i := range v.Legs {
+		theirs := &v.Legs[i]
+		if theirs.Status != "sold" {
+			continue
+		}
+		sum += theirs.Price
+		leg := (&Journal{Leads: map[string]*JournalLead{lead.ID: lead}}).leg(legKey{lead.ID, legNumber(theirs.BidID)})
+		switch {
+		case leg == nil || !leg.Accepted():
+			r.fault(ToldUnwritten, lead.ID, "told leg %s sold; the journal has no such sale", theirs.BidID)
+		case leg.Payout != theirs.Price:
+			r.fault(ToldOtherPrice, lead.ID, "told %s for leg %s; the journal's payout is %s", theirs.Price, theirs.BidID, leg.Payout)
+		}
+	}
+	if sum != v.Price || sum == 0 {
+		r.fault(ToldOtherPrice, lead.ID, "told %s in all; its sold legs sum to %s", v.Price, sum)
+	}
+}
+
+// lead checks one lead of the journal against receipts and answers, and sums its money.
+func (r *Report) lead(lead *JournalLead, told *Answer, receipts map[legKey]*Receipt, held map[string]int) {
+	exclusive, sold := 0, false
+	for i := range lead.Legs {
+		leg := &lead.Legs[i]
+		receipt := receipts[legKey{lead.ID, leg.Leg}]
+		taken := leg.Accepted() || (leg.Doubt() && !leg.Continues)
+		if taken && leg.Sale != "shared" {
+			exclusive++
+		}
+		if taken && !lead.Test {
+			held[leg.Contract]++
+		}
+		switch {
+		case leg.Accepted():
+			sold = true
+			r.SaleLegs++
+			if receipt == nil || !receipt.Accepted {
+				r.fault(SaleUnreceived, lead.ID, "the journal says that %s accepted leg %d; its receipts do not", leg.Contract, leg.Leg)
+			}
+			r.money(lead, leg)
+		case leg.Doubt():
+			r.DoubtLegs++
+		case leg.Outcome == "not_delivered":
+			r.Undelivered++
+		default:
+			r.RejectedLegs++
+		}
+	}
+	if exclusive > 1 {
+		r.fault(SoldTwice, lead.ID, "%d buyers have it or may have it, and it is exclusive", exclusive)
+	}
+	if sold && told != nil && told.Last().Status == "rejected" {
+		r.fault(SaleUntold, lead.ID, "the journal says sold; the seller was told rejected, %s", told.Last().Reason)
+	}
+}
+
+func (r *Report) money(lead *JournalLead, leg *JournalLeg) {
+	margin := leg.Bid - leg.Payout
+	if margin < 0 || leg.Payout <= 0 {
+		r.fault(MoneyWrong, lead.ID, "leg %d: bid %s, payout %s", leg.Leg, leg.Bid, leg.Payout)
+	}
+	if lead.Test {
+		return
+	}
+	r.Revenue += leg.Bid
+	r.Payout += leg.Payout
+	r.Margin += margin
+}
+
+func (r *Report) caps(b *Books, held map[string]int) {
+	for contract, limit := range b.Caps {
+		if held[contract] > limit {
+			r.fault(CapPassed, "", "contract %s has %d leads, its cap is %d", contract, held[contract], limit)
+		}
+	}
+}
+
+// credits checks the trackers' records against the sales that affiliates brought.
+func (r *Report) credits(b *Books, ids []string) {
+	byLead := make(map[string][]*Notice)
+	distinct := make(map[string]bool)
+	for i := range b.Notices {
+		n := &b.Notices[i]
+		byLead[n.LeadID] = append(byLead[n.LeadID], n)
+		distinct[n.Conversion] = true
+		if b.Journal.Leads[n.LeadID] == nil {
+			r.fault(CreditUnearned, n.LeadID, "conversion %s of a lead that the journal lacks", n.Conversion)
+		}
+	}
+	r.Conversions = len(distinct)
+	for _, id := range ids {
+		lead := b.Journal.Leads[id]
+		affiliate := b.Journal.broughtBy(lead)
+		due := affiliate != "" && lead.Sold() && !lead.Test
+		if due {
+			r.Brought++
+		}
+		r.notices(b, lead, affiliate, due, byLead[id])
+	}
+	if b.Credits >= 0 && b.Credits != r.Brought {
+		r.fault(CreditCount, "", "the house counts %d credits; affiliates brought %d sales", b.Credits, r.Brought)
+	}
+}
+
+// notices checks the postbacks of one lead.
+func (r *Report) notices(b *Books, lead *JournalLead, affiliate string, due bool, notices []*Notice) {
+	switch {
+	case lead.Test && len(notices) > 0:
+		r.fault(TestWithMoney, lead.ID, "a test lead fired %d postbacks", len(notices))
+		return
+	case !due && len(notices) > 0:
+		r.fault(CreditUnearned, lead.ID, "%d postbacks, and no affiliate sold it", len(notices))
+		return
+	case due && len(notices) == 0:
+		if b.Postbacks {
+			r.fault(CreditMissing, lead.ID, "affiliate %s brought it, and no postback came", affiliate)
+		}
+		return
+	case !due:
+		return
+	}
+	first := notices[0]
+	for _, n := range notices[1:] {
+		if n.Conversion != first.Conversion || n.Amount != first.Amount {
+			r.fault(CreditTwice, lead.ID, "told as conversion %s at %s and as %s at %s", first.Conversion, first.Amount, n.Conversion, n.Amount)
+		}
+	}
+	if first.Conversion == "" || first.Affiliate != affiliate {
+		r.fault(CreditOther, lead.ID, "conversion %q for affiliate %q; %s brought it", first.Conversion, first.Affiliate, affiliate)
+	}
+	r.Commission += first.Amount
+	if b.Commission == nil {
+		return
+	}
+	for i := range lead.Legs {
+		leg := &lead.Legs[i]
+		if leg.Accepted() && leg.Sale != "shared" && first.Amount != b.Commission(leg.Payout, leg.Bid) {
+			r.fault(CreditOther, lead.ID, "commission %s told; %s is due", first.Amount, b.Commission(leg.Payout, leg.Bid))
+		}
+	}
+}
