@@ -56,6 +56,19 @@ func (l *JournalLeg) Doubt() bool {
 	return l.Settled == "" && (l.Outcome == "" || l.Outcome == "unknown")
 }
 
+// leg returns the leg of a number, nil if there is none.
+func (l *JournalLead) leg(number int64) *JournalLeg {
+	if l == nil {
+		return nil
+	}
+	for i := range l.Legs {
+		if l.Legs[i].Leg == number {
+			return &l.Legs[i]
+		}
+	}
+	return nil
+}
+
 // Sold tells whether any leg stands as sold.
 func (l *JournalLead) Sold() bool {
 	for i := range l.Legs {

@@ -157,7 +157,7 @@ func (r *Report) receipt(b *Books, rc *Receipt, all map[legKey]*Receipt) {
 	if rc.Accepted {
 		r.Accepting++
 	}
-	leg := b.Journal.leg(key)
+	leg := b.Journal.Leads[rc.LeadID].leg(key.leg)
 	switch {
 	case leg == nil:
 		r.fault(ReceiptUnwritten, rc.LeadID, "buyer %s has leg %s, which the journal lacks", rc.Buyer, rc.BidID)
@@ -168,18 +168,6 @@ func (r *Report) receipt(b *Books, rc *Receipt, all map[legKey]*Receipt) {
 	}
 }
 
-func (j *Journal) leg(key legKey) *JournalLeg {
-	lead := j.Leads[key.lead]
-	if lead == nil {
-		return nil
-	}
-	for i := range lead.Legs {
-		if lead.Legs[i].Leg == key.leg {
-			return &lead.Legs[i]
-		}
-	}
-	return nil
-}
 
 // answer checks what one seller was told against the journal and against what it is told now.
 func (r *Report) answer(b *Books, a *Answer, told map[string]*Answer) {
@@ -236,7 +224,7 @@ func (r *Report) verdict(lead *JournalLead, v *Verdict) {
 			continue
 		}
 		sum += theirs.Price
-		leg := (&Journal{Leads: map[string]*JournalLead{lead.ID: lead}}).leg(legKey{lead.ID, legNumber(theirs.BidID)})
+		leg := lead.leg(legNumber(theirs.BidID))
 		switch {
 		case leg == nil || !leg.Accepted():
 			r.fault(ToldUnwritten, lead.ID, "told leg %s sold; the journal has no such sale", theirs.BidID)

@@ -21,6 +21,16 @@ func Listen() (net.Listener, error) {
 	return ln, nil
 }
 
+// FreeAddr returns a loopback address that was free a moment ago, for a daemon that is told its ports.
+func FreeAddr() (string, error) {
+	ln, err := Listen()
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = ln.Close() }() // nothing was written
+	return ln.Addr().String(), nil
+}
+
 // server runs one handler on one listener and ends every connection at close.
 //
 // States: new, running (start), closed (close). mu guards conns. Shutting

@@ -4,7 +4,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -25,9 +24,10 @@ type Notice struct {
 
 // TrackerManner is how a tracker behaves.
 type TrackerManner struct {
-	Flaky float64 // share of postbacks answered with 503
+	Flaky float64 // share of conversions whose first postback is answered with 503
+	Down  bool    // everything is answered with 503
 	Delay Delay
-	Hang  float64 // share never answered
+	Hang  float64 // share of conversions whose first postback is never answered
 }
 
 // NoticeQuery is the query that a postback's URL must end in for a Tracker to read it.
@@ -46,11 +46,13 @@ type Tracker struct {
 
 	mu      sync.Mutex
 	notices []Notice
+	seen    map[string]bool // conversions told
+	taken   map[string]bool // conversions answered with 200
 }
 
 // NewTracker returns a tracker that behaves by m.
 func NewTracker(seed uint64, m TrackerManner) *Tracker {
-	t := &Tracker{seed: seed}
+	t := &Tracker{seed: seed, seen: make(map[string]bool), taken: make(map[string]bool)}
 	t.manner.Store(&m)
 	return t
 }
@@ -67,6 +69,13 @@ func (t *Tracker) SetManner(m TrackerManner) { t.manner.Store(&m) }
 // URL returns the address of one of the tracker's paths.
 func (t *Tracker) URL(path string) string { return "http://" + t.server.ln.Addr().String() + path }
 
+// Accepted returns how many distinct conversions the tracker answered with 200.
+func (t *Tracker) Accepted() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.taken)
+}
+
 // Count returns how many postbacks came.
 func (t *Tracker) Count() int64 { return t.count.Load() }
 
@@ -77,21 +86,6 @@ func (t *Tracker) Notices() []Notice {
 	return append([]Notice(nil), t.notices...)
 }
 
-// Quiet waits until no postback has come for a while, at most until limit has passed.
-func (t *Tracker) Quiet(still, limit time.Duration) {
-	deadline := time.Now().Add(limit)
-	for seen := int64(-1); time.Now().Before(deadline); {
-		now := t.Count()
-		if now == seen {
-			return
-		}
-		seen = now
-		if !t.server.wait(still) {
-			return
-		}
-	}
-}
-
 func (t *Tracker) handle(ctx *fasthttp.RequestCtx) {
 	if string(ctx.Path()) == "/receipts" {
 		writeLines(ctx, t.Notices())
@@ -99,11 +93,24 @@ func (t *Tracker) handle(ctx *fasthttp.RequestCtx) {
 	}
 	m := t.manner.Load()
 	r := newDice(t.seed, uint64(t.count.Add(1)))
-	status, hang := fasthttp.StatusOK, r.hits(m.Hang)
-	if r.hits(m.Flaky) {
+	flaky, hang := r.hits(m.Flaky), r.hits(m.Hang)
+	status := fasthttp.StatusOK
+	n := readNotice(ctx)
+	t.mu.Lock()
+	if first := !t.seen[n.Conversion]; first {
+		t.seen[n.Conversion] = true
+	} else {
+		flaky, hang = false, false
+	}
+	if flaky || m.Down {
 		status = fasthttp.StatusServiceUnavailable
 	}
-	t.book(ctx, status)
+	if status == fasthttp.StatusOK && !hang {
+		t.taken[n.Conversion] = true
+	}
+	n.Status = status
+	t.notices = append(t.notices, n)
+	t.mu.Unlock()
 	if hang || !t.server.wait(m.Delay.draw(&r)) {
 		t.server.drop(ctx, hang)
 		return
@@ -112,18 +119,14 @@ func (t *Tracker) handle(ctx *fasthttp.RequestCtx) {
 	ctx.SetBodyString("OK")
 }
 
-func (t *Tracker) book(ctx *fasthttp.RequestCtx, status int) {
+func readNotice(ctx *fasthttp.RequestCtx) Notice {
 	q := ctx.QueryArgs()
 	amount, err := exchange.ParseMoney(string(q.Peek("amount")))
 	if err != nil {
 		amount = -1
 	}
-	n := Notice{
+	return Notice{
 		Path: string(ctx.Path()), Conversion: string(q.Peek("conv")), LeadID: string(q.Peek("lead")),
-		ClickID: string(q.Peek("cid")), Affiliate: string(q.Peek("aff")), Event: string(q.Peek("event")),
-		Amount: amount, Status: status,
+		ClickID: string(q.Peek("cid")), Affiliate: string(q.Peek("aff")), Event: string(q.Peek("event")), Amount: amount,
 	}
-	t.mu.Lock()
-	t.notices = append(t.notices, n)
-	t.mu.Unlock()
 }
