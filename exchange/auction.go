@@ -52,3 +52,28 @@ func (m Millis) MarshalJSON() ([]byte, error) {
 func appendMillis(dst []byte, d time.Duration) []byte {
 	return (Money(d.Microseconds()) * (Micro / 1000)).Append(dst)
 }
+
+// Attempt is the tape's record of one post to one buyer, or of a lead refused
+// before any (Attempt 0). It holds no personal value.
+type Attempt struct {
+	LeadID       LeadID     `json:"lead_id"`
+	PingID       PingID     `json:"ping_id,omitzero"`
+	At           time.Time  `json:"at"`
+	Seller       SellerID   `json:"seller"`
+	Campaign     CampaignID `json:"campaign,omitempty"`
+	Test         bool       `json:"test,omitempty"`
+	Attempt      uint16     `json:"attempt"`
+	Contract     ContractID `json:"contract,omitempty"`
+	Buyer        BuyerID    `json:"buyer,omitempty"`
+	Bid          Money      `json:"bid,omitempty"`
+	Payout       Money      `json:"payout,omitempty"`
+	Outcome      Outcome    `json:"outcome,omitempty"`
+	Reason       Reason     `json:"reason,omitempty"`
+	HTTPStatus   int        `json:"http_status,omitempty"`
+	PriceChanged bool       `json:"price_changed,omitempty"`
+	Detail       string     `json:"detail,omitempty"`
+	BuyerTime    Millis     `json:"buyer_ms,omitempty"`
+	Status       LeadStatus `json:"status"`                // of the lead after it
+	LeadReason   Reason     `json:"lead_reason,omitempty"` // why not sold
+	Elapsed      Millis     `json:"elapsed_ms"`            // from the request's arrival
+}

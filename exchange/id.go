@@ -188,6 +188,20 @@ func (m *Minter) ParseClick(text string) (ClickID, bool) {
 	return ClickID(v), ok
 }
 
+// LooksLikeClick tells whether text has the shape and a plausible time of a
+// click id of some house like ours. If this house did not make it, it is forged.
+func LooksLikeClick(text string) bool {
+	var v id
+	if len(text) != IDTextBytes {
+		return false
+	}
+	if _, err := idText.Decode(v[:], []byte(text)); err != nil {
+		return false
+	}
+	year := v.time().Year()
+	return IDKind(v[6]>>4) == KindClick && year >= 2020 && year < 2100
+}
+
 // LegNo numbers the possible legs of one auction from 1, best first.
 type LegNo uint16
 

@@ -1,5 +1,7 @@
 package exchange
 
+import "strings"
+
 // FieldKind is the type of a vertical's field.
 type FieldKind uint8
 
@@ -109,6 +111,19 @@ type Consent struct {
 	Given       bool
 	NamedBuyers []string // empty: no bound
 	Raw         string
+}
+
+// Allows tells whether a buyer of this name may have the lead.
+func (c *Consent) Allows(name string) bool {
+	if len(c.NamedBuyers) == 0 {
+		return true
+	}
+	for _, n := range c.NamedBuyers {
+		if strings.EqualFold(strings.TrimSpace(n), strings.TrimSpace(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // SaleKind says to how many buyers a lead may go.

@@ -30,6 +30,9 @@ type Book struct {
 	caps atomic.Pointer[[]*capState] // grows only; a handle is a place in it
 	open map[exchange.LeadID][]OpenLeg
 
+	config string // hash of the last config accepted
+	offers map[exchange.OfferID]exchange.OfferSet
+
 	inDoubt      int            // unknown attempts in open
 	inDoubtValue exchange.Money // their bids
 }
@@ -68,13 +71,22 @@ type OpenLeg struct {
 
 // New returns an empty book.
 func New() *Book {
-	b := &Book{byID: make(map[exchange.CapID]int), open: make(map[exchange.LeadID][]OpenLeg)}
+	b := &Book{
+		byID: make(map[exchange.CapID]int), open: make(map[exchange.LeadID][]OpenLeg),
+		offers: make(map[exchange.OfferID]exchange.OfferSet),
+	}
 	b.caps.Store(new([]*capState))
 	return b
 }
 
 // Seq returns the sequence number of the last event applied.
 func (b *Book) Seq() uint64 { return b.seq }
+
+// Config returns the hash of the last config accepted.
+func (b *Book) Config() string { return b.config }
+
+// Offers returns the terms of every offer, as the journal last set them. The map is the book's own.
+func (b *Book) Offers() map[exchange.OfferID]exchange.OfferSet { return b.offers }
 
 // Handle returns the place of a cap, for Used. A cap unknown so far gets one without a limit.
 func (b *Book) Handle(id exchange.CapID) int {
@@ -183,6 +195,13 @@ func (b *Book) Apply(e exchange.Entry) {
 	}
 	b.seq = e.Seq
 	switch ev := e.Event.(type) {
+	case *exchange.ConfigAccepted:
+		b.config = ev.Hash
+	case *exchange.OfferSet:
+		b.offers[ev.Offer] = *ev
+		if ev.Removed {
+			delete(b.offers, ev.Offer)
+		}
 	case *exchange.LimitSet:
 		c := (*b.caps.Load())[b.Handle(ev.Cap)]
 		c.per, c.unit, c.limit = ev.Per, ev.Unit, ev.Limit

@@ -12,9 +12,20 @@ import (
 
 // The snapshot's format. Lists are sorted, so that equal books give equal bytes.
 type snapshot struct {
-	Seq  uint64        `json:"seq"`
-	Caps []snapshotCap `json:"caps"`
-	Open []snapshotLeg `json:"open"`
+	Seq    uint64          `json:"seq"`
+	Config string          `json:"config"`
+	Offers []snapshotOffer `json:"offers"`
+	Caps   []snapshotCap   `json:"caps"`
+	Open   []snapshotLeg   `json:"open"`
+}
+
+type snapshotOffer struct {
+	Offer     exchange.OfferID `json:"offer"`
+	Model     uint8            `json:"model"`
+	WindowSec int64            `json:"window_s"`
+	RatePPM   int64            `json:"rate_ppm"`
+	Of        uint8            `json:"of"`
+	PaidBy    uint8            `json:"paid_by"`
 }
 
 type snapshotCap struct {
@@ -41,7 +52,14 @@ type snapshotLeg struct {
 // Snapshot returns the book's state as bytes: the same bytes for the same state.
 // Caps that were only asked for, never limited or counted, are not part of it.
 func (b *Book) Snapshot() []byte {
-	s := snapshot{Seq: b.seq, Caps: []snapshotCap{}, Open: []snapshotLeg{}}
+	s := snapshot{Seq: b.seq, Config: b.config, Offers: []snapshotOffer{}, Caps: []snapshotCap{}, Open: []snapshotLeg{}}
+	for _, o := range b.offers {
+		s.Offers = append(s.Offers, snapshotOffer{
+			Offer: o.Offer, Model: uint8(o.Model), WindowSec: o.WindowSec,
+			RatePPM: int64(o.Commission.Rate), Of: uint8(o.Commission.Of), PaidBy: uint8(o.Commission.PaidBy),
+		})
+	}
+	slices.SortFunc(s.Offers, func(x, y snapshotOffer) int { return cmp.Compare(x.Offer, y.Offer) })
 	for _, c := range *b.caps.Load() {
 		if c.limit < 0 && len(c.windows) == 0 {
 			continue
@@ -72,7 +90,13 @@ func Restore(data []byte) (*Book, error) {
 		return nil, fmt.Errorf("cannot read the book's snapshot: %w", err)
 	}
 	b := New()
-	b.seq = s.Seq
+	b.seq, b.config = s.Seq, s.Config
+	for _, o := range s.Offers {
+		b.offers[o.Offer] = exchange.OfferSet{
+			Offer: o.Offer, Model: exchange.Model(o.Model), WindowSec: o.WindowSec,
+			Commission: exchange.Commission{Rate: exchange.PPM(o.RatePPM), Of: exchange.CommissionBase(o.Of), PaidBy: exchange.CommissionPayer(o.PaidBy)},
+		}
+	}
 	for _, sc := range s.Caps {
 		c := (*b.caps.Load())[b.Handle(sc.ID)]
 		c.per, c.unit, c.limit, c.windows = exchange.Window(sc.PerNo), exchange.CapUnit(sc.UnitNo), sc.Limit, sc.Windows

@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"time"
+
+	"vendue/exchange"
+)
+
+// deliver takes the lead from candidate to candidate until one has it, one may
+// have it, or none is left. Each turn: decide under the lock, wait for disk, and
+// only then let personal data leave.
+func (j *journey) deliver() PostAnswer {
+	c, ticket, err := j.start()
+	if err != nil {
+		return faulted(exchange.ReasonJournalUnavailable)
+	}
+	if c == nil {
+		return j.refuse(j.skipped, exchange.LeadID{})
+	}
+	for {
+		if err := j.e.wait(ticket); err != nil {
+			return faulted(exchange.ReasonJournalUnavailable)
+		}
+		receipt := j.post(c)
+		next, t, err := j.end(c, &receipt)
+		if err != nil {
+			return faulted(exchange.ReasonJournalUnavailable)
+		}
+		if next == nil {
+			if err := j.e.wait(t); err != nil {
+				return faulted(exchange.ReasonJournalUnavailable)
+			}
+			j.e.m.postOwn.Update((time.Since(j.arrival) - j.waited).Seconds())
+			return PostAnswer{View: j.view}
+		}
+		j.e.m.fallback.Inc()
+		c, ticket = next, t
+	}
+}
+
+// start journals the first attempt. No candidate: c is nil.
+func (j *journey) start() (c *candidate, ticket exchange.Ticket, err error) {
+	e := j.e
+	for {
+		e.mu.Lock()
+		now := time.Now()
+		picked, started := j.pick(now)
+		if picked != nil {
+			ticket, err = j.appendLocked(now, started)
+			e.unlock(now)
+			return picked, ticket, err
+		}
+		e.unlock(now)
+		if j.later {
+			return nil, nil, nil
+		}
+		j.addLater()
+	}
+}
+
+// end journals how an attempt ended and, if the lead goes on, the next one, in
+// one batch: a lead is never between two buyers on disk.
+func (j *journey) end(c *candidate, r *exchange.Receipt) (next *candidate, ticket exchange.Ticket, err error) {
+	e := j.e
+	ended := &exchange.PostEnded{
+		LeadID: j.leadID, Attempt: uint16(len(j.view.Legs)), Outcome: r.Outcome, Reason: r.Reason, HTTPStatus: uint16(r.Status),
+		PriceChanged: r.PriceChanged, BuyerRef: e.deps.Vault.Seal(r.BuyerRef), RedirectURL: e.deps.Vault.Seal(r.RedirectURL),
+	}
+	goesOn := r.Outcome == exchange.OutcomeRejected || r.Outcome == exchange.OutcomeNotDelivered ||
+		(r.Outcome == exchange.OutcomeUnknown && c.contract.OnUnknown == exchange.OnUnknownContinue)
+	if goesOn && j.next == len(j.candidates) && !j.later {
+		j.addLater()
+	}
+	e.mu.Lock()
+	now := time.Now()
+	defer e.unlock(now)
+	ended.ElapsedMs = uint32(now.Sub(j.arrival).Milliseconds())
+	var started *exchange.PostStarted
+	if goesOn {
+		next, started = j.pick(now)
+	}
+	if next != nil {
+		ended.Status = exchange.LeadOpen
+		ticket, err = j.appendLocked(now, ended, started)
+	} else {
+		ended.Status, ended.LeadReason = j.status(r.Outcome)
+		ticket, err = j.appendLocked(now, ended)
+	}
+	j.tell(c, r, ended)
+	return next, ticket, err
+}
+
+// status is how the lead stands when an attempt with this outcome was the last.
+func (j *journey) status(last exchange.Outcome) (exchange.LeadStatus, exchange.Reason) {
+	if last == exchange.OutcomeAccepted {
+		return exchange.LeadSold, exchange.ReasonNone
+	}
+	if last == exchange.OutcomeUnknown {
+		return exchange.LeadPending, exchange.ReasonUnknown
+	}
+	for i := range j.view.Legs {
+		if j.view.Legs[i].Unknown {
+			return exchange.LeadPending, exchange.ReasonUnknown
+		}
+	}
+	return exchange.LeadRejected, exchange.ReasonPostRejected
+}
+
+// post hands the whole lead to one buyer.
+func (j *journey) post(c *candidate) exchange.Receipt {
+	d := exchange.Delivery{
+		LeadID: j.leadID, PingID: j.pingID, Leg: c.leg, Contract: c.contract, Token: c.token, Price: c.bid,
+		Lead: &j.lead, Consent: &j.consent, Test: j.facts.Test, Deadline: time.Now().Add(c.contract.PostTimeout),
+	}
+	if j.script != scriptNone {
+		return j.script.post(&d)
+	}
+	r := j.snap.Bidders.Post(&d)
+	j.waited += r.Elapsed
+	if r.Outcome == exchange.OutcomeNone {
+		panic("BUG: an attempt ended without an outcome")
+	}
+	return r
+}
+
+// refuse ends a lead that no buyer was sent.
+func (j *journey) refuse(reason exchange.Reason, first exchange.LeadID) PostAnswer {
+	e := j.e
+	if reason == exchange.ReasonNone {
+		reason = exchange.ReasonNoEligibleContract
+	}
+	e.mu.Lock()
+	now := time.Now()
+	refused := &exchange.LeadRefused{
+		LeadID: j.leadID, Lead: j.facts, Reason: reason, First: first, ElapsedMs: uint32(now.Sub(j.arrival).Milliseconds()),
+	}
+	ticket, err := j.appendLocked(now, refused)
+	e.unlock(now)
+	if err == nil {
+		err = e.wait(ticket)
+	}
+	if err != nil {
+		return faulted(exchange.ReasonJournalUnavailable)
+	}
+	e.deps.Observer.Attempt(&exchange.Attempt{
+		LeadID: j.leadID, PingID: j.facts.PingID, At: j.arrival, Seller: j.facts.Seller, Campaign: j.facts.Campaign, Test: j.facts.Test,
+		Status: exchange.LeadRejected, LeadReason: reason, Elapsed: exchange.Millis(now.Sub(j.arrival)),
+	})
+	return PostAnswer{View: j.view}
+}
+
+// appendLocked journals the lead's next events and moves its view on. The engine's lock is held.
+func (j *journey) appendLocked(now time.Time, events ...exchange.Event) (exchange.Ticket, error) {
+	ticket, first, err := j.e.appendLocked(now, events...)
+	if err != nil {
+		return nil, err
+	}
+	for i, ev := range events {
+		j.view.Apply(exchange.Entry{Seq: first + uint64(i), At: now.UnixNano(), Event: ev})
+	}
+	return ticket, nil
+}
+
+// tell hands the record of a finished attempt to whoever watches.
+func (j *journey) tell(c *candidate, r *exchange.Receipt, ended *exchange.PostEnded) {
+	j.e.deps.Observer.Attempt(&exchange.Attempt{
+		LeadID: j.leadID, PingID: j.pingID, At: j.arrival, Seller: j.facts.Seller, Campaign: j.facts.Campaign, Test: j.facts.Test,
+		Attempt: ended.Attempt, Contract: c.contract.ID, Buyer: c.contract.Buyer.ID, Bid: c.bid, Payout: c.payout,
+		Outcome: r.Outcome, Reason: r.Reason, HTTPStatus: r.Status, PriceChanged: r.PriceChanged, Detail: r.Detail,
+		BuyerTime: exchange.Millis(r.Elapsed), Status: ended.Status, LeadReason: ended.LeadReason,
+		Elapsed: exchange.Millis(time.Since(j.arrival)),
+	})
+}
+
+// unlock gives the lock back and notes how long it was held.
+func (e *Engine) unlock(since time.Time) {
+	e.mu.Unlock()
+	e.m.lockHeld.Update(time.Since(since).Seconds())
+}

@@ -1,0 +1,52 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"vendue/exchange"
+)
+
+// engineMetrics are the room's series. Reasons are a closed list, so every series is made at construction.
+type engineMetrics struct {
+	pings    [exchange.ReasonCount]*metrics.Counter
+	posts    [exchange.ReasonCount]*metrics.Counter
+	asked    *metrics.Histogram
+	pingOwn  *metrics.Histogram
+	postOwn  *metrics.Histogram
+	lockHeld *metrics.Histogram
+	fallback *metrics.Counter
+	conflict *metrics.Counter
+}
+
+func newMetrics(set *metrics.Set, e *Engine) (m engineMetrics) {
+	for r := range exchange.ReasonCount {
+		word := r.String()
+		if r == exchange.ReasonNone {
+			word = "none"
+		}
+		m.pings[r] = set.NewCounter(fmt.Sprintf("vendue_engine_pings_total{reason=%q}", word))
+		m.posts[r] = set.NewCounter(fmt.Sprintf("vendue_engine_posts_total{reason=%q}", word))
+	}
+	m.asked = set.NewHistogram("vendue_engine_ping_buyers_seconds")
+	m.pingOwn = set.NewHistogram("vendue_engine_ping_own_seconds")
+	m.postOwn = set.NewHistogram("vendue_engine_post_own_seconds")
+	m.lockHeld = set.NewHistogram("vendue_engine_lock_held_seconds")
+	m.fallback = set.NewCounter("vendue_engine_fallbacks_total")
+	m.conflict = set.NewCounter("vendue_engine_conflicts_total")
+	gauge := func(name string, fn func() float64) { set.NewGauge(name, fn) }
+	gauge("vendue_engine_in_flight", func() float64 { return float64(e.inFlight.Load()) })
+	gauge("vendue_engine_quotes", func() float64 { n, _ := e.quotes.Size(); return float64(n) })
+	gauge("vendue_engine_quotes_bytes", func() float64 { _, n := e.quotes.Size(); return float64(n) })
+	gauge("vendue_engine_in_doubt", func() float64 { n, _ := e.InDoubt(); return float64(n) })
+	gauge("vendue_engine_in_doubt_value", func() float64 { _, v := e.InDoubt(); return float64(v) / float64(exchange.Micro) })
+	return m
+}
+
+// InDoubt counts the attempts whose outcome is unknown and sums their bids.
+func (e *Engine) InDoubt() (count int, value exchange.Money) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.book.InDoubt()
+}

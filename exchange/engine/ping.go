@@ -1,0 +1,383 @@
+package engine
+
+import (
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"vendue/exchange"
+	"vendue/exchange/auction"
+	"vendue/exchange/book"
+	"vendue/exchange/pingtree"
+)
+
+// PingRequest is a seller asking for a price. The engine keeps Values.
+type PingRequest struct {
+	Snap     *Snapshot
+	Campaign *exchange.Campaign
+	Arrival  time.Time
+	Ref      string // the seller's own id, "" if none
+	MinPrice exchange.Money
+	MaxWait  time.Duration // 0: no wish
+	Sale     exchange.SaleKind
+	Test     bool
+	Source   exchange.Source
+	Consent  exchange.Consent
+	Values   []exchange.Value // a slot per field, ping fields only
+	Bytes    int              // of the body that Values may be parts of
+}
+
+// PingAnswer is what a seller is told of a ping.
+type PingAnswer struct {
+	PingID  exchange.PingID
+	Reason  exchange.Reason // ReasonNone: there is a quote. Reasons of a request are faults.
+	Quote   *book.Quote
+	Cached  bool
+	Elapsed time.Duration
+}
+
+// terms are what an auction is run on, for a ping or a direct.
+type terms struct {
+	snap     *Snapshot
+	campaign *exchange.Campaign
+	pingID   exchange.PingID
+	arrival  time.Time
+	deadline time.Time // for bids
+	minPrice exchange.Money
+	sale     exchange.SaleKind
+	test     bool
+	direct   bool
+	script   script
+	consent  *exchange.Consent
+	lead     exchange.Lead // ping fields only
+}
+
+// auctionRun is the working space of one auction, pooled. The legs are its
+// result, best first; they are good until it is released.
+type auctionRun struct {
+	scratch pingtree.Scratch
+	query   pingtree.Query
+	terms   auction.Terms
+	ask     exchange.Ask
+	asked   time.Duration // time spent waiting for buyers
+	bids    []auction.Bid
+	took    []time.Duration // by bid: how long the buyer took
+	byPlace []int           // by place in the tier: the candidate's index in record
+	legs    []auction.Leg
+	tier    int             // of the legs
+	reason  exchange.Reason // why there are no legs
+	record  exchange.Auction
+}
+
+// Ping asks the buyers and opens a quote.
+func (e *Engine) Ping(req *PingRequest) PingAnswer {
+	ans := e.ping(req)
+	ans.Elapsed = time.Since(req.Arrival)
+	e.m.pings[ans.Reason].Inc()
+	return ans
+}
+
+func (e *Engine) ping(req *PingRequest) PingAnswer {
+	if reason := e.enter(); reason != exchange.ReasonNone {
+		return PingAnswer{Reason: reason}
+	}
+	defer e.leave()
+	if !req.Snap.rates[req.Campaign.ID].pings.Allow(req.Campaign.PingsPerSecond, req.Arrival) {
+		return PingAnswer{Reason: exchange.ReasonRateLimited}
+	}
+	if e.quotes.Full() {
+		return PingAnswer{Reason: exchange.ReasonOverloaded}
+	}
+	if req.Ref == "" {
+		return e.auctionFor(req, 0)
+	}
+	return e.pingWithRef(req)
+}
+
+// pingWithRef answers a repeat of a ref from its live quote. A repeat that
+// comes while the first is still being asked waits for it.
+func (e *Engine) pingWithRef(req *PingRequest) PingAnswer {
+	seller := req.Campaign.Seller.ID
+	claim := book.ClaimOf(book.ClaimRef, e.deps.Vault.Fingerprint("ref", string(seller), req.Ref))
+	release, ok := e.claimBy(claim, e.bidDeadline(req.Campaign, req.Arrival, req.MaxWait))
+	if !ok {
+		return PingAnswer{Reason: exchange.ReasonOverloaded}
+	}
+	defer release()
+	hash := e.hashValues(req.Values)
+	if q := e.quotes.ByRef(seller, req.Ref, time.Now()); q != nil && q.Used.IsZero() && q.LeadHash == hash && q.Campaign.ID == req.Campaign.ID {
+		return PingAnswer{PingID: q.PingID, Quote: q, Cached: true}
+	}
+	return e.auctionFor(req, hash)
+}
+
+// claimBy takes a claim, waiting for whoever holds it until the deadline.
+func (e *Engine) claimBy(claim book.Claim, deadline time.Time) (release func(), ok bool) {
+	for {
+		released, taken := e.claims.TryOrWatch(claim)
+		if taken {
+			return func() { e.claims.Release(claim) }, true
+		}
+		timer := time.NewTimer(time.Until(deadline))
+		select {
+		case <-released:
+			timer.Stop()
+		case <-timer.C:
+			return nil, false
+		}
+	}
+}
+
+func (e *Engine) hashValues(values []exchange.Value) uint64 {
+	var h maphash.Hash
+	h.SetSeed(e.seed)
+	for i := range values {
+		_, _ = h.WriteString(values[i].Text)
+		_ = h.WriteByte(0)
+	}
+	return h.Sum64()
+}
+
+// bidDeadline is the instant the last bid counts: arrival and the shorter of the window and the seller's wish, less our own reserve.
+func (e *Engine) bidDeadline(c *exchange.Campaign, arrival time.Time, maxWait time.Duration) time.Time {
+	wait := c.Window
+	if maxWait > 0 && maxWait < wait {
+		wait = maxWait
+	}
+	return arrival.Add(wait - min(e.cfg.Reserve, wait/4))
+}
+
+func (e *Engine) auctionFor(req *PingRequest, hash uint64) PingAnswer {
+	t := terms{
+		snap: req.Snap, campaign: req.Campaign, pingID: e.deps.Minter.Ping(req.Arrival), arrival: req.Arrival,
+		deadline: e.bidDeadline(req.Campaign, req.Arrival, req.MaxWait), minPrice: req.MinPrice,
+		sale: req.Sale, test: req.Test, consent: &req.Consent,
+		lead: exchange.Lead{Vertical: req.Campaign.Vertical, Values: req.Values},
+	}
+	t.script = scriptFor(&t)
+	run := e.runs.Get().(*auctionRun)
+	defer e.release(run)
+	e.runAuction(run, &t)
+	ans := PingAnswer{PingID: t.pingID, Reason: run.reason}
+	if run.reason == exchange.ReasonNone {
+		ans.Quote = e.openQuote(req, &t, run, hash)
+	}
+	e.tell(run, &t)
+	return ans
+}
+
+// openQuote turns the legs into a price promise.
+func (e *Engine) openQuote(req *PingRequest, t *terms, run *auctionRun, hash uint64) *book.Quote {
+	now := time.Now()
+	q := &book.Quote{
+		PingID: t.pingID, Campaign: t.campaign, Ref: req.Ref, LeadHash: hash, Test: t.test, Sale: run.legs[0].Contract.Sale,
+		Script: uint8(t.script), Values: t.lead.Values, Source: req.Source, Consent: req.Consent, Tier: run.tier,
+		Legs: make([]book.QuoteLeg, len(run.legs)), Price: run.legs[0].Payout,
+		Opened: now, Expires: now.Add(t.campaign.QuoteTTL), Elapsed: now.Sub(t.arrival),
+	}
+	for i := range run.legs {
+		leg := &run.legs[i]
+		q.Legs[i] = book.QuoteLeg{Contract: leg.Contract, Bid: leg.Amount, Payout: leg.Payout, Token: leg.Token}
+		if leg.ExpiresIn > 0 {
+			q.Legs[i].Expires = now.Add(leg.ExpiresIn)
+		}
+	}
+	if first := q.Legs[0].Expires; !first.IsZero() && first.Before(q.Expires) {
+		q.Expires = first
+	}
+	const quoteBytes, valueBytes, legBytes = 640, 32, 72
+	q.Bytes = int64(quoteBytes + valueBytes*len(q.Values) + legBytes*len(q.Legs) + req.Bytes)
+	e.quotes.Open(q)
+	return q
+}
+
+// runAuction asks tier after tier until one has a leg. It leaves the legs, or the reason there are none, in run.
+func (e *Engine) runAuction(run *auctionRun, t *terms) {
+	run.record.Candidates = run.record.Candidates[:0]
+	run.terms = auction.Terms{
+		Ping: t.pingID, Currency: t.snap.Market.Currency, Margin: t.campaign.Margin, MarginMin: t.campaign.MarginMin,
+		Least: max(t.campaign.Floor, t.minPrice),
+	}
+	run.reason = e.closed(t)
+	if run.reason != exchange.ReasonNone {
+		return
+	}
+	run.query = pingtree.Query{
+		Lead: &t.lead, Now: t.arrival, Zone: t.snap.Market.Zone, Sale: t.sale, Test: t.test,
+		Named: t.consent.NamedBuyers, Caps: e.book,
+	}
+	run.reason = exchange.ReasonNoEligibleContract
+	tree := t.campaign.Tree
+	for i := range tree.Tiers {
+		contracts := e.eligible(run, t, i)
+		e.askTier(run, t, i, contracts)
+		run.terms.Method = tree.Tiers[i].Method
+		run.legs = auction.Clear(&run.terms, run.bids, run.legs[:0])
+		e.noteTier(run, i, len(contracts))
+		if len(run.legs) > 0 {
+			run.tier, run.reason = i, exchange.ReasonNone
+			return
+		}
+	}
+}
+
+// closed tells why a campaign takes no lead now, ReasonNone if it does.
+func (e *Engine) closed(t *terms) exchange.Reason {
+	if t.campaign.ConsentRequired && !t.consent.Given {
+		return exchange.ReasonConsentMissing
+	}
+	if t.test {
+		return exchange.ReasonNone
+	}
+	for _, caps := range [2][]exchange.Cap{t.campaign.Seller.Caps, t.campaign.Caps} {
+		for i := range caps {
+			if e.book.Used(caps[i].Handle, caps[i].Per.Start(t.arrival, t.snap.Market.Zone)) >= caps[i].Limit {
+				return caps[i].Full
+			}
+		}
+	}
+	return exchange.ReasonNone
+}
+
+func (e *Engine) eligible(run *auctionRun, t *terms, tier int) []*exchange.Contract {
+	if t.script != scriptNone {
+		if tier > 0 {
+			return nil
+		}
+		return t.script.contracts(t.campaign.Vertical)
+	}
+	return t.snap.trees[t.campaign.ID].Eligible(tier, &run.query, &run.scratch)
+}
+
+// askTier gathers one tier's bids: live ones from the buyers, standing prices as they are.
+func (e *Engine) askTier(run *auctionRun, t *terms, tier int, contracts []*exchange.Contract) {
+	run.bids, run.took = run.bids[:0], run.took[:0]
+	ask := &run.ask
+	ask.Contracts, ask.Answers = ask.Contracts[:0], ask.Answers[:0]
+	for place, c := range contracts {
+		if !c.Pinged {
+			run.bids = append(run.bids, auction.Bid{Contract: c, Tier: tier, Place: place, Amount: c.Price})
+			run.took = append(run.took, 0)
+			continue
+		}
+		if len(ask.Contracts) == e.cfg.FanOutMax {
+			run.scratch.Excluded[exchange.ReasonThrottled]++
+			continue
+		}
+		ask.Contracts = append(ask.Contracts, c)
+		ask.Answers = append(ask.Answers, exchange.Answer{})
+	}
+	if len(ask.Contracts) == 0 {
+		return
+	}
+	ask.PingID, ask.Lead, ask.Sale, ask.Test = t.pingID, &t.lead, t.sale, t.test
+	ask.Start, ask.Deadline = time.Now(), t.deadline
+	if w := t.campaign.Tree.Tiers[tier].Window; w > 0 && ask.Start.Add(w).Before(ask.Deadline) {
+		ask.Deadline = ask.Start.Add(w)
+	}
+	switch {
+	case ask.Deadline.Sub(ask.Start) < time.Millisecond:
+		for i := range ask.Answers {
+			ask.Answers[i].Reason = exchange.ReasonNoTime
+		}
+	case t.script != scriptNone:
+		t.script.ask(ask, &run.terms)
+	default:
+		t.snap.Bidders.Ask(ask)
+		run.asked += time.Since(ask.Start)
+	}
+	for i, place := 0, 0; i < len(ask.Contracts); i, place = i+1, place+1 {
+		for contracts[place] != ask.Contracts[i] {
+			place++
+		}
+		if a := &ask.Answers[i]; a.Reason == exchange.ReasonNone {
+			run.bids = append(run.bids, auction.Bid{
+				Contract: ask.Contracts[i], Tier: tier, Place: place, Amount: a.Bid, Token: a.Token, ExpiresIn: a.ExpiresIn,
+			})
+			run.took = append(run.took, a.Elapsed)
+		}
+	}
+}
+
+// reached ranks how far a contract came towards a sale; a lead's reason is the furthest.
+func reached(r exchange.Reason) int {
+	switch r {
+	case exchange.ReasonNoTime:
+		return 1
+	case exchange.ReasonBelowFloor:
+		return 4
+	case exchange.ReasonTimeout:
+		return 3
+	case exchange.ReasonNoEligibleContract:
+		return 0
+	default:
+		return 2
+	}
+}
+
+// noteTier writes a tier's candidates into the record and moves the lead's reason on.
+func (e *Engine) noteTier(run *auctionRun, tier, places int) {
+	note := func(c exchange.Candidate) {
+		c.Name, c.Tier = c.Contract.ID, tier
+		run.record.Candidates = append(run.record.Candidates, c)
+		reason := c.Reason
+		if reason == exchange.ReasonBuyerError || reason == exchange.ReasonConcurrency {
+			reason = exchange.ReasonNoBid
+		}
+		if reached(reason) > reached(run.reason) {
+			run.reason = reason
+		}
+	}
+	for i := range run.ask.Answers {
+		if a := &run.ask.Answers[i]; a.Reason != exchange.ReasonNone {
+			note(exchange.Candidate{Contract: run.ask.Contracts[i], Reason: a.Reason, Elapsed: exchange.Millis(a.Elapsed), Detail: a.Detail})
+		}
+	}
+	run.byPlace = slices.Grow(run.byPlace[:0], places)[:places]
+	for i := range run.bids {
+		b := &run.bids[i]
+		c := exchange.Candidate{Contract: b.Contract, Bid: b.Amount, Elapsed: exchange.Millis(run.took[i]), Reason: exchange.ReasonOutbid}
+		payout, enough := run.terms.Payout(b.Amount)
+		if c.Payout = payout; !enough {
+			c.Reason = exchange.ReasonBelowFloor
+		}
+		run.byPlace[b.Place] = len(run.record.Candidates)
+		note(c)
+	}
+	for i := range run.legs {
+		c := &run.record.Candidates[run.byPlace[run.legs[i].Place]]
+		if c.Leg = exchange.LegNo(i + 1); i == 0 {
+			c.Reason = exchange.ReasonNone
+		}
+	}
+}
+
+// tell hands the record of a finished auction to whoever watches.
+func (e *Engine) tell(run *auctionRun, t *terms) {
+	elapsed := time.Since(t.arrival)
+	r := &run.record
+	r.PingID, r.At, r.ConfigHash = t.pingID, t.arrival, t.snap.Market.Hash
+	r.Seller, r.Campaign, r.Test, r.Direct = t.campaign.Seller.ID, t.campaign.ID, t.test, t.direct
+	r.Lead, r.Sale, r.MinPrice, r.Reason = &t.lead, t.sale, t.minPrice, run.reason
+	r.Price = 0
+	if run.reason == exchange.ReasonNone {
+		r.Price = run.legs[0].Payout
+	}
+	r.Excluded = run.scratch.AppendExcluded(r.Excluded[:0])
+	r.Elapsed = exchange.Millis(elapsed)
+	e.m.asked.Update(run.asked.Seconds())
+	e.m.pingOwn.Update((elapsed - run.asked).Seconds())
+	e.deps.Observer.Auction(r)
+}
+
+// release clears what a run points to and pools it.
+func (e *Engine) release(run *auctionRun) {
+	run.scratch.Reset()
+	clear(run.ask.Contracts)
+	clear(run.ask.Answers)
+	clear(run.bids)
+	clear(run.legs[:cap(run.legs)])
+	clear(run.record.Candidates)
+	run.query, run.ask.Lead, run.record.Lead, run.asked = pingtree.Query{}, nil, nil, 0
+	e.runs.Put(run)
+}

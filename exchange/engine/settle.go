@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"time"
+
+	"vendue/exchange"
+	"vendue/exchange/book"
+)
+
+// Verdict is somebody's word on an attempt whose outcome is, or was, unknown.
+type Verdict struct {
+	LeadID   string
+	BidID    string           // "" if one leg is meant beyond doubt
+	Buyer    exchange.BuyerID // only this buyer's legs; "" for an operator
+	Accepted bool
+	BuyerRef string
+	By       exchange.Settler
+}
+
+// Settled is what became of a verdict.
+type Settled uint8
+
+// What may become of it.
+const (
+	SettledNow       Settled = iota // the unknown is resolved
+	SettledBefore                   // the same verdict stands already
+	SettledConflict                 // the opposite one stands; the conflict is journaled
+	SettledNotFound                 // no such lead, or no leg of it with this buyer
+	SettledAmbiguous                // several legs, and none named
+	SettledInFlight                 // the attempt is still being made
+	SettledFailed                   // the journal cannot be written
+)
+
+// Settle resolves an unknown attempt, or holds a verdict against the one that stands.
+func (e *Engine) Settle(v *Verdict) (Settled, exchange.LeadView) {
+	if e.enter() != exchange.ReasonNone {
+		return SettledFailed, exchange.LeadView{}
+	}
+	defer e.leave()
+	id, ours := e.deps.Minter.ParseLead(v.LeadID)
+	if !ours {
+		return SettledNotFound, exchange.LeadView{}
+	}
+	release, ok := e.claimBy(book.Claim{Kind: book.ClaimLead, Text: id}, time.Now().Add(time.Second))
+	if !ok {
+		return SettledInFlight, exchange.LeadView{}
+	}
+	defer release()
+	var view exchange.LeadView
+	if err := e.fold(&view, id, nil); err != nil {
+		e.fail(err)
+		return SettledFailed, view
+	}
+	leg, found := v.leg(&view)
+	if leg == nil {
+		return found, view
+	}
+	return e.settleLeg(v, &view, leg)
+}
+
+// leg finds the leg that a verdict means; if it is nil, why.
+func (v *Verdict) leg(view *exchange.LeadView) (*exchange.LegView, Settled) {
+	var meant *exchange.LegView
+	number, named := exchange.ParseBidID(v.BidID, view.Facts.PingID)
+	if v.BidID != "" && !named {
+		return nil, SettledNotFound
+	}
+	for i := range view.Legs {
+		leg := &view.Legs[i]
+		if (v.Buyer != "" && leg.Buyer != v.Buyer) || (named && leg.Leg != number) {
+			continue
+		}
+		if meant != nil {
+			return nil, SettledAmbiguous
+		}
+		meant = leg
+	}
+	return meant, SettledNotFound
+}
+
+func (e *Engine) settleLeg(v *Verdict, view *exchange.LeadView, leg *exchange.LegView) (Settled, exchange.LeadView) {
+	switch {
+	case leg.Unknown:
+		settled := &exchange.LegSettled{
+			LeadID: view.LeadID, Attempt: leg.Attempt, Accepted: v.Accepted, By: v.By,
+			BuyerRef: e.deps.Vault.Seal(v.BuyerRef), Status: statusAfter(view, leg.Attempt, v.Accepted),
+		}
+		return e.journal(view, settled, SettledNow)
+	case leg.Outcome == exchange.OutcomeNone:
+		return SettledInFlight, *view
+	case (leg.Status == exchange.LegSold || leg.Status == exchange.LegReturned) == v.Accepted:
+		return SettledBefore, *view
+	case leg.Conflict:
+		return SettledConflict, *view
+	default:
+		e.m.conflict.Inc()
+		e.deps.Log.Warn().Stringer("lead_id", view.LeadID).Uint16("attempt", leg.Attempt).Bool("accepted", v.Accepted).
+			Stringer("by", v.By).Msg("a verdict contradicts the one that stands")
+		return e.journal(view, &exchange.LegConflict{LeadID: view.LeadID, Attempt: leg.Attempt, Accepted: v.Accepted, By: v.By}, SettledConflict)
+	}
+}
+
+// statusAfter is how a lead stands once an unknown attempt of it is settled.
+func statusAfter(view *exchange.LeadView, attempt uint16, accepted bool) exchange.LeadStatus {
+	status := exchange.LeadRejected
+	for i := range view.Legs {
+		leg := &view.Legs[i]
+		switch {
+		case leg.Attempt == attempt && accepted, leg.Status == exchange.LegSold:
+			return exchange.LeadSold
+		case leg.Attempt != attempt && leg.Unknown:
+			status = exchange.LeadPending
+		}
+	}
+	return status
+}
+
+// journal writes one event of a lead and waits for disk.
+func (e *Engine) journal(view *exchange.LeadView, ev exchange.Event, done Settled) (Settled, exchange.LeadView) {
+	e.mu.Lock()
+	now := time.Now()
+	ticket, seq, err := e.appendLocked(now, ev)
+	e.unlock(now)
+	if err == nil {
+		err = e.wait(ticket)
+	}
+	if err != nil {
+		return SettledFailed, *view
+	}
+	view.Apply(exchange.Entry{Seq: seq, At: now.UnixNano(), Event: ev})
+	return done, *view
+}
