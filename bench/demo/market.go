@@ -62,7 +62,7 @@ func newCast() []member {
 		{buyer: "drift", name: "drift-us", manner: "never answers 3% of pings",
 			how: world.Manner{BidMin: cents(1650), BidMax: cents(2250), NoBid: 0.2, HangPings: 0.03, PingDelay: world.Delay{Min: 3 * ms, Max: 15 * ms}, PostDelay: world.Delay{Min: 5 * ms, Max: 20 * ms}}},
 		{buyer: "ember", name: "ember-us", manner: "garbage in 8% of pings",
-			how: world.Manner{BidMin: cents(1600), BidMax: cents(2300), GarblePings: 0.08, PingDelay: world.Delay{Min: ms, Max: 5 * ms}, GarblePosts: 0.002, PostDelay: world.Delay{Min: 2 * ms, Max: 10 * ms}},
+			how:   world.Manner{BidMin: cents(1600), BidMax: cents(2300), GarblePings: 0.08, PingDelay: world.Delay{Min: ms, Max: 5 * ms}, GarblePosts: 0.002, PostDelay: world.Delay{Min: 2 * ms, Max: 10 * ms}},
 			terms: []string{"where: {state: {not: [NY]}}"}},
 		{buyer: "flicker", name: "flicker-us", manner: "up 4 s, down 1 s", capDay: 2000,
 			how: world.Manner{BidMin: cents(1700), BidMax: cents(2350), PingDelay: world.Delay{Min: ms, Max: 6 * ms}, PostDelay: world.Delay{Min: 2 * ms, Max: 8 * ms}, Up: 4 * time.Second, Down: time.Second, DownStatus: 429}},
@@ -261,4 +261,3 @@ func (m *market) view() view {
 }
 
 func keyHash(key string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(key))) }
-

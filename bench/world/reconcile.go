@@ -168,7 +168,6 @@ func (r *Report) receipt(b *Books, rc *Receipt, all map[legKey]*Receipt) {
 	}
 }
 
-
 // answer checks what one seller was told against the journal and against what it is told now.
 func (r *Report) answer(b *Books, a *Answer, told map[string]*Answer) {
 	r.Leads++
