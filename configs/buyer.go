@@ -1,0 +1,119 @@
+package configs
+
+import (
+	"time"
+
+	"vendue/bidder"
+	"vendue/exchange"
+)
+
+// formats are the wire formats a contract may name. All of them can tell a
+// test from a live lead by the request itself; one that cannot needs a test_url.
+func formats() []string { return []string{"native"} }
+
+func (l *loader) buyer(e entry) {
+	t := l.table(e.value, "name", "key_sha256", "caps", "contracts")
+	b := &exchange.Buyer{ID: exchange.BuyerID(e.key), Name: l.label(t.opt("name"), e.key)}
+	l.market.Buyers[b.ID] = b
+	l.key(t.opt("key_sha256"), "buyers."+e.key, exchange.Principal{Buyer: b})
+	b.Caps = l.caps(t.opt("caps"), owner{"buyer", e.key, exchange.ReasonCapBuyer, exchange.ReasonBudget})
+	for _, c := range l.named(t.opt("contracts")) {
+		l.contract(c, b)
+	}
+}
+
+func (l *loader) contract(e entry, b *exchange.Buyer) {
+	id := exchange.ContractID(e.key)
+	if first, taken := l.contracts[id]; taken {
+		l.fault(e.pos, "contract %q stands at line %d already; expected a name of its own", e.key, first.line)
+	}
+	l.contracts[id] = e.pos
+	l.names.contracts = append(l.names.contracts, e.key)
+	t := l.table(e.value, "vertical", "sale", "paused", "where", "hours", "caps", "price", "ping", "post", "format", "secret")
+	c := &exchange.Contract{
+		ID:       id,
+		Index:    len(l.market.Contracts),
+		Buyer:    b,
+		Vertical: l.verticalOf(t.need("vertical")),
+		Sale:     exchange.SaleKind(l.word(t.opt("sale"), 0, "exclusive", "shared") + 1),
+		Paused:   l.boolean(t.opt("paused")),
+		Hours:    l.hours(t.opt("hours")),
+		Caps:     l.caps(t.opt("caps"), owner{"contract", e.key, exchange.ReasonCapContract, exchange.ReasonBudget}),
+		Price:    l.price(t.opt("price")),
+		Pinged:   t.opt("ping") != nil,
+		CanTest:  true,
+	}
+	switch {
+	case c.Pinged && t.opt("price") != nil:
+		l.fault(t.opt("price").pos, "a contract has a standing price or a ping; expected one of the two")
+	case !c.Pinged && t.opt("price") == nil && e.value.shape == shapeTable:
+		l.fault(e.pos, "expected price: (a standing price) or ping: (a live bid)")
+	}
+	if c.Vertical != nil {
+		c.Where = l.where(t.opt("where"), c.Vertical)
+	}
+	wire := bidder.Contract{Terms: c, Secret: l.secret(t.opt("secret"))}
+	if format := formats()[l.word(t.opt("format"), 0, formats()...)]; format != "native" {
+		wire.Format = format
+	}
+	if c.Pinged {
+		p := l.table(t.opt("ping"), "url", "test_url", "headers", "timeout", "max_bid")
+		wire.Ping = l.endpoint(p)
+		c.PingTimeout = l.duration(p.opt("timeout"), 200*time.Millisecond, span{0, bidMax})
+		c.MaxBid = l.price(p.opt("max_bid"))
+	}
+	p := l.table(t.need("post"), "url", "test_url", "headers", "timeout", "on_unknown")
+	wire.Post = l.endpoint(p)
+	c.PostTimeout = l.duration(p.opt("timeout"), 3*time.Second, span{0, postMax})
+	c.OnUnknown = exchange.OnUnknown(l.word(p.opt("on_unknown"), 0, "hold", "continue"))
+	l.market.Contracts = append(l.market.Contracts, c)
+	l.market.ByName[id] = c
+	l.cfg.Bidder.Contracts = append(l.cfg.Bidder.Contracts, wire)
+}
+
+func (l *loader) tree(e entry) {
+	tree := &exchange.Tree{ID: exchange.TreeID(e.key)}
+	l.trees[tree.ID] = tree
+	l.names.trees = append(l.names.trees, e.key)
+	items := l.list(e.value)
+	if len(items) == 0 && (e.value.shape == shapeList || e.value.shape == shapeNull) {
+		l.fault(e.pos, "tree %q: expected at least one tier", e.key)
+	}
+	listed := map[exchange.ContractID]pos{}
+	for _, item := range items {
+		t := l.table(item, "method", "window", "contracts")
+		tier := exchange.Tier{
+			Method: exchange.Method(l.word(t.opt("method"), 0, exchange.MethodAuction.String(), exchange.MethodPriority.String()) + 1),
+			Window: l.duration(t.opt("window"), 0, span{0, bidMax}),
+		}
+		names := t.need("contracts")
+		contracts := l.list(names)
+		if names != nil && len(contracts) == 0 && (names.shape == shapeList || names.shape == shapeNull) {
+			l.fault(names.pos, "expected at least one contract")
+		}
+		for _, n := range contracts {
+			if c := l.contractOf(n, listed); c != nil {
+				tier.Contracts = append(tier.Contracts, c)
+			}
+		}
+		tree.Tiers = append(tree.Tiers, tier)
+	}
+}
+
+// contractOf returns the contract that an item of a tier names, nil if there is none.
+func (l *loader) contractOf(n *node, listed map[exchange.ContractID]pos) *exchange.Contract {
+	name, ok := l.text(n)
+	if !ok {
+		return nil
+	}
+	c := l.market.ByName[exchange.ContractID(name)]
+	if c == nil {
+		l.fault(n.pos, "no contract %q%s", name, didYouMean(name, l.names.contracts))
+		return nil
+	}
+	if first, twice := listed[c.ID]; twice {
+		l.fault(n.pos, "contract %q stands in this tree at line %d already; a lead is offered to it once", name, first.line)
+	}
+	listed[c.ID] = n.pos
+	return c
+}

@@ -1,0 +1,91 @@
+package configs
+
+import (
+	"time"
+
+	"vendue/exchange"
+)
+
+func (l *loader) seller(e entry) {
+	t := l.table(e.value, "name", "key_sha256", "test_key_sha256", "caps", "campaigns")
+	s := &exchange.Seller{ID: exchange.SellerID(e.key), Name: l.label(t.opt("name"), e.key)}
+	l.market.Sellers[s.ID] = s
+	l.key(t.need("key_sha256"), "sellers."+e.key, exchange.Principal{Seller: s})
+	l.key(t.opt("test_key_sha256"), "sellers."+e.key, exchange.Principal{Seller: s, Test: true})
+	s.Caps = l.caps(t.opt("caps"), owner{"seller", e.key, exchange.ReasonCapSeller, exchange.ReasonCapSeller})
+	for _, c := range l.named(t.opt("campaigns")) {
+		l.campaign(c, s)
+	}
+}
+
+func (l *loader) campaign(e entry, s *exchange.Seller) {
+	id := exchange.CampaignID(e.key)
+	if first, taken := l.campaigns[id]; taken {
+		l.fault(e.pos, "campaign %q stands at line %d already; expected a name of its own", e.key, first.line)
+	}
+	l.campaigns[id] = e.pos
+	t := l.table(e.value, "vertical", "tree", "window", "post_wait", "quote_ttl", "floor", "margin", "margin_min", "rate",
+		"show_buyers", "consent", "caps")
+	c := &exchange.Campaign{
+		ID:              id,
+		Seller:          s,
+		Vertical:        l.verticalOf(t.need("vertical")),
+		Tree:            l.treeOf(t.need("tree")),
+		Window:          l.duration(t.opt("window"), 250*time.Millisecond, span{0, bidMax}),
+		PostWait:        l.duration(t.opt("post_wait"), 10*time.Second, span{0, postMax}),
+		QuoteTTL:        l.duration(t.opt("quote_ttl"), 5*time.Minute, span{0, 24 * time.Hour}),
+		Floor:           l.money(t.opt("floor"), 0),
+		Margin:          l.margin(t.opt("margin")),
+		MarginMin:       l.margin(t.opt("margin_min")),
+		ShowBuyers:      l.boolean(t.opt("show_buyers")),
+		ConsentRequired: l.word(t.opt("consent"), 0, "optional", "required") == 1,
+		Caps:            l.caps(t.opt("caps"), owner{"campaign", e.key, exchange.ReasonCapCampaign, exchange.ReasonCapCampaign}),
+	}
+	rate := l.table(t.opt("rate"), "pings", "posts")
+	c.PingsPerSecond = int(l.integer(rate.opt("pings"), 0, 1, 10_000_000))
+	c.PostsPerSecond = int(l.integer(rate.opt("posts"), 0, 1, 10_000_000))
+	l.market.Campaigns[id] = c
+	l.possible(e, t, c)
+}
+
+// treeOf returns the tree that n names, nil if there is none.
+func (l *loader) treeOf(n *node) *exchange.Tree {
+	name, ok := l.text(n)
+	if !ok {
+		return nil
+	}
+	tree := l.trees[exchange.TreeID(name)]
+	if tree == nil {
+		l.fault(n.pos, "no tree %q%s", name, didYouMean(name, l.names.trees))
+	}
+	return tree
+}
+
+// possible finds what each key alone allows and all together make impossible.
+func (l *loader) possible(e entry, t table, c *exchange.Campaign) {
+	at := func(key string) pos {
+		if n := t.opt(key); n != nil {
+			return n.pos
+		}
+		return e.pos
+	}
+	if c.Window <= l.cfg.Reserve {
+		l.fault(at("window"), "window %s leaves no time to bid; expected more than the house's reserve of %s", c.Window, l.cfg.Reserve)
+	}
+	if c.MarginMin.Rate > c.Margin.Rate && c.MarginMin.Fixed >= c.Margin.Fixed || c.MarginMin.Fixed > c.Margin.Fixed && c.MarginMin.Rate >= c.Margin.Rate {
+		l.fault(at("margin_min"), "margin_min is above margin; expected it to be at most the margin")
+	}
+	if c.Tree == nil {
+		return
+	}
+	for _, tier := range c.Tree.Tiers {
+		for _, contract := range tier.Contracts {
+			if c.Vertical != nil && contract.Vertical != nil && contract.Vertical != c.Vertical {
+				l.fault(at("tree"), "tree %q holds contract %q of vertical %q; expected vertical %q", c.Tree.ID, contract.ID, contract.Vertical.ID, c.Vertical.ID)
+			}
+			if contract.PostTimeout >= c.PostWait {
+				l.fault(at("post_wait"), "post_wait %s never leaves room for the post timeout %s of contract %q", c.PostWait, contract.PostTimeout, contract.ID)
+			}
+		}
+	}
+}
