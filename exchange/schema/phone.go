@@ -11,7 +11,7 @@ const phoneBytesMax = 40
 // normalPhone returns the number in E.164. A number of the North American plan
 // is judged by the plan's own shape (area code and exchange begin 2 to 9), not
 // by a list of assigned area codes: such a list ages, and refuses real people.
-// Every other country is judged by the library.
+// Whatever has another shape is judged by the library.
 func normalPhone(s string) (string, error) {
 	if e164, plain := plainNANP(s); plain {
 		return e164, nil
@@ -24,10 +24,8 @@ func normalPhone(s string) (string, error) {
 		return "", errPhone
 	}
 	e164 := phonenumbers.Format(&number, phonenumbers.E164)
-	if national, nanp := strings.CutPrefix(e164, "+1"); nanp {
-		if len(national) != 10 || !nanpShape(national) {
-			return "", errPhone
-		}
+	national, nanp := strings.CutPrefix(e164, "+1")
+	if nanp && len(national) == 10 && nanpShape(national) {
 		return e164, nil
 	}
 	if !phonenumbers.IsValidNumber(&number) {
