@@ -1,0 +1,229 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"vendue/exchange"
+)
+
+// appendEventsMax bounds the events of one Append.
+const appendEventsMax = 1024
+
+// appender is the scratch of the one caller that may be inside Append.
+type appender struct {
+	wire wire
+	rec  []byte
+	key  []byte
+	keys indexKeys
+}
+
+// ticket is one batch on its way to the disk.
+type ticket struct {
+	s     *Store
+	batch *pebble.Batch
+	last  uint64
+	count int
+	began time.Time
+}
+
+// Append gives the events the next sequence numbers and puts them, with their
+// index keys, into the journal's order as one batch: after a crash all of them
+// are there or none. It does not wait for the disk; the ticket does, and until
+// then nothing that follows from the events may leave the house.
+//
+// at is in Unix nanoseconds. last is the seq of the last event. The events are
+// read before Append returns and not kept. One caller at a time: whoever holds
+// the lock that decides. Reads by key see the events at once; Read, and
+// everything that follows the journal, sees them when they are durable.
+//
+// An error other than ErrBroken means that the journal is as it was.
+func (s *Store) Append(at int64, events ...exchange.Event) (last uint64, t exchange.Ticket, err error) {
+	if !s.appending.CompareAndSwap(false, true) {
+		panic("BUG: two callers inside store.Append: it belongs under the lock that decides")
+	}
+	defer s.appending.Store(false)
+	if err := s.writable(); err != nil {
+		return 0, nil, err
+	}
+	if n := len(events); n == 0 || n > appendEventsMax {
+		return 0, nil, fmt.Errorf("cannot append %d events: expected 1 to %d", n, appendEventsMax)
+	}
+	began := time.Now()
+	first := s.seq.Load() + 1
+	batch := s.db.NewBatch()
+	for i, ev := range events {
+		if err := s.put(batch, exchange.Entry{Seq: first + uint64(i), At: at, Event: ev}); err != nil {
+			_ = batch.Close()
+			return 0, nil, err
+		}
+	}
+	size := batch.Len()
+	if err := s.fault.guard(func() error { return s.db.ApplyNoSyncWait(batch, pebble.Sync) }); err != nil {
+		return 0, nil, err // the batch may still be in Pebble's hands: it is left to the collector
+	}
+	last = first + uint64(len(events)) - 1
+	s.seq.Store(last)
+	s.m.appendSeconds.UpdateDuration(began)
+	s.m.journalBytes.Add(size)
+	return last, &ticket{s: s, batch: batch, last: last, count: len(events), began: began}, nil
+}
+
+// put adds e and its index keys to the batch.
+func (s *Store) put(batch *pebble.Batch, e exchange.Entry) (err error) {
+	a := &s.appender
+	if a.rec, err = appendRecord(&a.wire, a.rec[:0], e); err != nil {
+		return err
+	}
+	a.key = eventKey(a.key[:0], e.Seq)
+	if err := batch.Set(a.key, a.rec, nil); err != nil {
+		return fmt.Errorf("cannot add to a batch: %w", err)
+	}
+	return a.keys.each(e, func(key, value []byte) error { return batch.Set(key, value, nil) })
+}
+
+// Wait returns when the ticket's events, and all before them, are on disk.
+//
+// One nil from SyncWait speaks for every earlier batch too. Within one WAL file
+// records lie in commit order, a sync covers the whole file, and the writer's
+// first error is final: every later waiter gets it. Before Pebble begins another
+// WAL file it syncs and closes the one before, and panics if it cannot; so a
+// record in a new file means that the old one is whole.
+func (t *ticket) Wait() error {
+	s, batch := t.s, t.batch
+	if batch == nil {
+		panic("BUG: a ticket was waited for twice")
+	}
+	t.batch = nil
+	if err := batch.SyncWait(); err != nil {
+		return s.fault.fail(fmt.Errorf("cannot sync the journal: %w", err))
+	}
+	if err := batch.Close(); err != nil {
+		return s.fault.fail(fmt.Errorf("cannot close a batch: %w", err))
+	}
+	s.durable.raise(t.last)
+	s.m.syncSeconds.UpdateDuration(t.began)
+	s.m.events.Add(t.count)
+	return nil
+}
+
+// Seq returns the sequence number of the last event, 0 if there is none.
+func (s *Store) Seq() uint64 { return s.seq.Load() }
+
+// Durable returns the sequence number up to which the journal is on disk.
+func (s *Store) Durable() uint64 { return s.durable.value.Load() }
+
+// WaitDurable returns Durable once it is above after. It ends early, with the
+// number as it is, when ctx does (its error), the journal breaks (ErrBroken) or the store closes (ErrClosed).
+func (s *Store) WaitDurable(ctx context.Context, after uint64) (uint64, error) {
+	return s.durable.wait(ctx, after, s.fault.broken, s.closed)
+}
+
+// errStop ends a scan early without a fault.
+var errStop = errors.New("stop")
+
+// Read calls fn with the durable entries from seq from on (0 counts as 1), at
+// most most of them, in order, and returns the seq to go on from. Each is checked: a damaged or
+// missing one ends the reading with a *DamageError. fn may keep the entry; its
+// error ends the reading and is returned as it is, with next at that entry.
+func (s *Store) Read(from uint64, most int, fn func(exchange.Entry) error) (next uint64, err error) {
+	from = max(from, 1)
+	until := s.Durable()
+	if from > until || most <= 0 {
+		return from, nil
+	}
+	next = from
+	err = s.scanEvents(from, until+1, func(seq uint64, rec []byte) error {
+		if seq != next {
+			return &DamageError{Seq: next, Err: errMissing}
+		}
+		e, err := decodeRecord(seq, rec)
+		if err != nil {
+			return &DamageError{Seq: seq, Err: err}
+		}
+		if err := fn(e); err != nil {
+			return err
+		}
+		next++
+		if most--; most == 0 {
+			return errStop
+		}
+		return nil
+	})
+	if err == nil && next <= until && most > 0 {
+		err = &DamageError{Seq: next, Err: errMissing}
+	}
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return next, err
+}
+
+var errMissing = errors.New("the event is missing")
+
+// scanEvents calls fn with the raw records from seq from up to, not including, seq end.
+func (s *Store) scanEvents(from, end uint64, fn func(seq uint64, rec []byte) error) error {
+	return s.scan(eventKey(nil, from), eventKey(nil, end), func(key, value []byte) error {
+		seq, ok := eventSeq(key)
+		if !ok {
+			return &DamageError{What: fmt.Sprintf("key %x", key), Err: errKey}
+		}
+		return fn(seq, value)
+	})
+}
+
+// scan calls fn with the keys in [lo, hi) in order. Both slices are valid only during the call.
+func (s *Store) scan(lo, hi []byte, fn func(key, value []byte) error) (err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
+	if err != nil {
+		return fmt.Errorf("cannot read the journal: %w", err)
+	}
+	defer func() {
+		if cerr := it.Close(); cerr != nil && err == nil {
+			err = fmt.Errorf("cannot read the journal: %w", cerr)
+		}
+	}()
+	for ok := it.First(); ok; ok = it.Next() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return fmt.Errorf("cannot read the journal at key %x: %w", it.Key(), err)
+		}
+		if err := fn(it.Key(), value); err != nil {
+			return err
+		}
+	}
+	return it.Error()
+}
+
+// get returns a copy of key's value.
+func (s *Store) get(key []byte) ([]byte, bool, error) {
+	value, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("cannot read the journal at key %x: %w", key, err)
+	}
+	out := append([]byte{}, value...)
+	return out, true, closer.Close()
+}
+
+// entry returns the event at seq, durable or not.
+func (s *Store) entry(seq uint64) (exchange.Entry, error) {
+	rec, ok, err := s.get(eventKey(make([]byte, 0, keyBytesMost), seq))
+	if err != nil {
+		return exchange.Entry{}, err
+	}
+	if !ok {
+		return exchange.Entry{}, &DamageError{Seq: seq, Err: errMissing}
+	}
+	e, err := decodeRecord(seq, rec)
+	if err != nil {
+		return exchange.Entry{}, &DamageError{Seq: seq, Err: err}
+	}
+	return e, nil
+}

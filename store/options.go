@@ -1,0 +1,81 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// formatVersion is pinned, so that a Pebble upgrade never rewrites a data
+// directory by itself. From here on the log says how far it was synced, which
+// tells a torn tail from damage, and tables carry a checksum in their footer.
+const formatVersion = pebble.FormatTableFormatV6
+
+// pebbleOptions are what the journal and the tape share.
+func pebbleOptions(fs vfs.FS, log pebble.Logger) *pebble.Options {
+	opts := &pebble.Options{
+		FS:                 fs, // nil: Pebble takes the disk, with its watch for slow writes
+		Logger:             log,
+		FormatMajorVersion: formatVersion,
+		// The journal is written in the order of its keys and its indexes are
+		// small, so level 0 drains fast. A stop would hold a lead's answer up; it
+		// is set where only a dead disk gets to.
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       64,
+		MemTableStopWritesThreshold: 4,
+		MaxOpenFiles:                512,
+	}
+	for i := range opts.Levels {
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // a click or key that is not there costs no read
+	}
+	return opts
+}
+
+// openLog tells openPebble of a fatal line, which ends the goroutine that wrote it.
+type openLog struct {
+	pebble.Logger
+	fatal chan error // holds one
+}
+
+// Fatalf passes the line on, after telling of it.
+func (l openLog) Fatalf(format string, args ...any) {
+	select {
+	case l.fatal <- fmt.Errorf(format, args...):
+	default:
+	}
+	l.Logger.Fatalf(format, args...)
+}
+
+// openPebble opens a database and turns every way in which Pebble refuses
+// damaged files into an error: it returns one, panics, or logs a fatal line,
+// from this goroutine or from one of its own that it then waits for in vain.
+func openPebble(dir string, opts *pebble.Options) (*pebble.DB, error) {
+	type opened struct {
+		db  *pebble.DB
+		err error
+	}
+	watch := openLog{Logger: opts.Logger, fatal: make(chan error, 1)}
+	opts.Logger = watch
+	done := make(chan opened, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				done <- opened{err: &DamageError{What: dir, Err: fmt.Errorf("%v", r)}}
+			}
+		}()
+		db, err := pebble.Open(dir, opts)
+		done <- opened{db, err}
+	}()
+	select {
+	case o := <-done:
+		if errors.Is(o.err, pebble.ErrCorruption) {
+			return nil, &DamageError{What: dir, Err: o.err}
+		}
+		return o.db, o.err
+	case err := <-watch.fatal:
+		return nil, &DamageError{What: dir, Err: err}
+	}
+}

@@ -1,0 +1,247 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/record"
+	"github.com/cockroachdb/pebble/v2/wal"
+
+	"vendue/exchange"
+)
+
+// checkedAtOpenMin is how many of the last records Open always checks, beside
+// all that came after the newest snapshot. Verify checks all.
+const checkedAtOpenMin = 1 << 20
+
+// cutRecordsMax bounds a damaged tail. One batch can be torn; more is no tail.
+const cutRecordsMax = appendEventsMax
+
+// Recovery is what Open found.
+type Recovery struct {
+	Created     bool   // there was no journal
+	LastSeq     uint64 // after any cut
+	SnapshotSeq uint64 // of the newest sound snapshot, 0 if there is none
+	Checked     uint64 // records whose checksum and place were checked
+	CutFrom     uint64 // the first record that was cut from the tail, 0 if none was
+	CutRecords  int
+	CutWhy      string
+	TornLog     string // the newest log file, if its end was torn off: the writes there were never told to anybody
+	TornOffset  int64  // bytes of it that were sound
+}
+
+// Recovery returns what Open found.
+func (s *Store) Recovery() Recovery { return s.recovery }
+
+// inspectLogs reads Pebble's log files before Pebble does. Pebble itself cuts a
+// torn end in silence and refuses damage before it; the house must tell the one
+// and name the place of the other.
+func (s *Store) inspectLogs() error {
+	dir := s.path(journalDir)
+	desc, err := pebble.Peek(dir, s.fs)
+	if err != nil {
+		return err
+	}
+	s.recovery.Created = !desc.Exists
+	if !desc.Exists {
+		if s.readOnly {
+			return errors.New("there is no journal")
+		}
+		return nil
+	}
+	logs, err := wal.Scan(wal.Dir{FS: s.fs, Dirname: dir})
+	if err != nil {
+		return err
+	}
+	for i, ll := range logs {
+		at, err := readLog(ll)
+		newest := i == len(logs)-1
+		switch {
+		case errors.Is(err, io.EOF):
+		case newest && errors.Is(err, record.ErrUnexpectedEOF):
+			s.recovery.TornLog, s.recovery.TornOffset = ll.String(), at
+		case newest:
+			return &DamageError{What: fmt.Sprintf("log %s offset %d", ll, at), Err: err}
+		default:
+			// An older log may be one that Pebble has no more use for; it decides.
+		}
+	}
+	return nil
+}
+
+// readLog reads a log to its end and returns how that looked: io.EOF if it was
+// clean, and the offset of the first record that was not read.
+func readLog(ll wal.LogicalLog) (at int64, err error) {
+	r := ll.OpenForRead()
+	defer func() { _ = r.Close() }()
+	for {
+		body, offset, err := r.NextRecord()
+		if err == nil {
+			_, err = io.Copy(io.Discard, body)
+		}
+		if err != nil {
+			return offset.Physical, err
+		}
+		at = offset.Physical
+	}
+}
+
+// recover finds the end of the journal and checks its tail.
+func (s *Store) recover() error {
+	last, err := s.lastSeq()
+	if err != nil {
+		return err
+	}
+	if s.recovery.SnapshotSeq, err = s.newestSnapshot(last); err != nil {
+		return err
+	}
+	from := s.recovery.SnapshotSeq + 1
+	if last > checkedAtOpenMin {
+		from = min(from, last-checkedAtOpenMin+1)
+	} else {
+		from = 1
+	}
+	sound, err := s.checkTail(from, last)
+	if err != nil {
+		return err
+	}
+	if sound < last {
+		if err := s.cut(sound + 1); err != nil {
+			return err
+		}
+		if s.recovery.SnapshotSeq > sound {
+			if s.recovery.SnapshotSeq, err = s.newestSnapshot(sound); err != nil {
+				return err
+			}
+		}
+	}
+	s.recovery.LastSeq = sound
+	s.seq.Store(sound)
+	// Whatever was read back is on disk: Pebble flushes what it replays before Open returns.
+	s.durable.raise(sound)
+	s.tell()
+	return nil
+}
+
+func (s *Store) tell() {
+	r := s.recovery
+	if r.TornLog != "" {
+		s.cfg.Log.Warn().Str("room", "store").Str("log", r.TornLog).Int64("offset", r.TornOffset).
+			Msg("the journal's newest log ends in a torn write, which was cut")
+	}
+	if r.CutFrom != 0 {
+		s.cfg.Log.Warn().Str("room", "store").Uint64("from_seq", r.CutFrom).Int("records", r.CutRecords).Str("why", r.CutWhy).
+			Msg("the journal's tail was damaged and was cut")
+	}
+	s.cfg.Log.Info().Str("room", "store").Uint64("last_seq", r.LastSeq).Uint64("snapshot_seq", r.SnapshotSeq).
+		Uint64("checked", r.Checked).Bool("created", r.Created).Msg("journal opened")
+}
+
+func (s *Store) lastSeq() (seq uint64, err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixEvent}, UpperBound: []byte{prefixEvent + 1}})
+	if err != nil {
+		return 0, err
+	}
+	if it.Last() {
+		var ok bool
+		if seq, ok = eventSeq(it.Key()); !ok {
+			err = &DamageError{What: fmt.Sprintf("key %x", it.Key()), Err: errKey}
+		}
+	}
+	return seq, errors.Join(err, it.Error(), it.Close())
+}
+
+// checkTail checks the records from seq from to last and returns the last sound
+// one. Damaged records are a tail if no sound one follows them; a missing
+// record is never part of a tail, for something follows it.
+func (s *Store) checkTail(from, last uint64) (sound uint64, err error) {
+	sound = last
+	next, damage := from, (*DamageError)(nil)
+	err = s.scanEvents(from, seqLimit, func(seq uint64, rec []byte) error {
+		if seq != next {
+			return &DamageError{Seq: next, Err: errMissing}
+		}
+		next++
+		s.recovery.Checked++
+		_, err := decodeRecord(seq, rec)
+		switch {
+		case errors.Is(err, errVersion):
+			return &DamageError{Seq: seq, Err: err} // sound, and not ours to cut
+		case err != nil && damage == nil:
+			damage, sound = &DamageError{Seq: seq, Err: err}, seq-1
+		case err == nil && damage != nil:
+			return damage
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if damage != nil && (s.readOnly || last-sound > cutRecordsMax) {
+		return 0, damage
+	}
+	if damage != nil {
+		s.recovery.CutWhy = damage.Err.Error()
+	}
+	return sound, nil
+}
+
+// cut removes the records from seq from on. What they were cannot be read, so
+// neither can their index keys be told from others: the indexes are made anew,
+// and the damaged records go last. A crash in between finds them again.
+func (s *Store) cut(from uint64) error {
+	s.recovery.CutFrom = from
+	s.recovery.CutRecords = int(s.lastKnown() - from + 1)
+	if err := s.reindex(from); err != nil {
+		return fmt.Errorf("cannot make the indexes anew: %w", err)
+	}
+	err := s.fault.guard(func() error {
+		return s.db.DeleteRange(eventKey(nil, from), []byte{prefixEvent + 1}, pebble.Sync)
+	})
+	if err != nil {
+		return fmt.Errorf("cannot cut the journal's tail: %w", err)
+	}
+	return s.dropSnapshotsAbove(from - 1)
+}
+
+func (s *Store) lastKnown() uint64 {
+	last, _ := s.lastSeq() // it was read a moment ago
+	return last
+}
+
+// reindex removes every index key and makes those of the events below seq end again.
+func (s *Store) reindex(end uint64) error {
+	return s.fault.guard(func() error {
+		batch := s.db.NewBatch()
+		for _, p := range []byte(indexPrefixes) {
+			if err := batch.DeleteRange([]byte{p}, []byte{p + 1}, nil); err != nil {
+				return err
+			}
+		}
+		var keys indexKeys
+		err := s.scanEvents(1, end, func(seq uint64, rec []byte) error {
+			e, err := decodeRecord(seq, rec)
+			if err != nil {
+				return &DamageError{Seq: seq, Err: err}
+			}
+			if err := s.indexInto(batch, &keys, e); err != nil || batch.Len() < 1<<20 {
+				return err
+			}
+			if err := batch.Commit(pebble.NoSync); err != nil {
+				return err
+			}
+			batch = s.db.NewBatch()
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return batch.Commit(pebble.Sync)
+	})
+}
+
+func (s *Store) indexInto(batch *pebble.Batch, keys *indexKeys, e exchange.Entry) error {
+	return keys.each(e, func(key, value []byte) error { return batch.Set(key, value, nil) })
+}

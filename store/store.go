@@ -1,0 +1,220 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+
+	"github.com/VictoriaMetrics/metrics"
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/rs/zerolog"
+)
+
+// Config is what a Store is opened with.
+type Config struct {
+	Dir          string
+	FS           vfs.FS // nil: the disk
+	Log          zerolog.Logger
+	Metrics      *metrics.Set // nil: kept, shown nowhere
+	TapeDays     int          // days of tape kept beside today; 0: 14
+	TapeQueueMax int          // tape records that wait for the writer; 0: 16384
+	// OnFault is called once, when a write or sync of the journal failed. It is
+	// called from inside the failing call and must not call the store.
+	OnFault func(error)
+}
+
+// Store is the house's disk.
+//
+// States: open -> closed, and, apart from that, sound -> broken (see fault).
+//
+// Order: seq is written by Append alone, whose callers hold the engine's lock;
+// appending asserts it. Everything that Append puts into Pebble goes into its
+// log in the order of seq. durable follows seq: whoever saw a batch synced
+// raises it. So at any instant 1..durable is on disk, durable..seq is visible
+// to reads by key, and nothing is above seq.
+//
+// Tried before: concurrent sets that each took a number first, some synced and
+// some not. Crashes left holes in the sequence; the lock leaves none.
+type Store struct {
+	cfg      Config
+	fs       vfs.FS
+	db       *pebble.DB
+	lock     *pebble.Lock
+	fault    *fault
+	m        *storeMetrics
+	vault    *vault
+	idKey    []byte
+	tape     *Tape
+	recovery Recovery
+	readOnly bool
+
+	seq       atomic.Uint64
+	durable   watermark
+	appending atomic.Bool
+	appender  appender // owned by whoever set appending
+
+	snapshots sync.Mutex // one SaveSnapshot at a time
+
+	closed    chan struct{}
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Open opens the data directory, making it (mode 0700) and its keys (0600) if
+// they are not there. It checks the journal's tail: the last records, if they
+// are damaged and nothing sound follows, are cut, which Recovery tells; damage
+// with sound records after it is a *DamageError. ErrLocked: another process has it.
+func Open(cfg Config) (*Store, error) { return open(cfg, false) }
+
+// OpenReadOnly opens dir for log and verify while no daemon runs. It makes,
+// cuts and repairs nothing: any damage of the tail is a *DamageError.
+func OpenReadOnly(cfg Config) (*Store, error) { return open(cfg, true) }
+
+func open(cfg Config, readOnly bool) (s *Store, err error) {
+	s = &Store{cfg: cfg, fs: cfg.FS, readOnly: readOnly, closed: make(chan struct{})}
+	if s.fs == nil {
+		s.fs = vfs.Default
+	}
+	if cfg.Metrics == nil {
+		s.cfg.Metrics = metrics.NewSet()
+	}
+	s.fault = newFault(cfg.OnFault, cfg.Log)
+	defer func() {
+		if err != nil {
+			s.abandon()
+			s, err = nil, fmt.Errorf("cannot open the data directory %q: %w", cfg.Dir, err)
+		}
+	}()
+	if err := s.lockDir(); err != nil {
+		return s, err
+	}
+	if err := s.loadKeys(); err != nil {
+		return s, err
+	}
+	if err := s.openJournal(); err != nil {
+		return s, err
+	}
+	if err := s.recover(); err != nil {
+		return s, err
+	}
+	s.tape = newTape(cfg)
+	s.m = newStoreMetrics(s.cfg.Metrics, s)
+	return s, s.tape.open(s)
+}
+
+// abandon lets go of what a failed Open had taken.
+func (s *Store) abandon() {
+	if s.m != nil {
+		s.m.unregister()
+	}
+	if s.db != nil && !s.fault.poisoned.Load() {
+		_ = s.db.Close()
+	}
+	if s.lock != nil {
+		_ = s.lock.Close()
+	}
+}
+
+func (s *Store) path(name string) string { return s.fs.PathJoin(s.cfg.Dir, name) }
+
+// The names inside the data directory.
+const (
+	journalDir   = "journal"
+	tapeDir      = "tape"
+	snapshotsDir = "snapshots"
+	keysFile     = "keys"
+)
+
+// lockDir makes the directories and takes the lock that keeps other processes out.
+func (s *Store) lockDir() error {
+	dir := s.path(journalDir)
+	if s.readOnly {
+		if _, err := s.fs.Stat(dir); err != nil {
+			return fmt.Errorf("there is no journal: %w", err)
+		}
+	} else {
+		for _, d := range []string{s.cfg.Dir, dir, s.path(snapshotsDir)} {
+			if err := s.fs.MkdirAll(d, 0o700); err != nil {
+				return err
+			}
+		}
+		if err := s.syncDir(s.cfg.Dir); err != nil {
+			return err
+		}
+	}
+	lock, err := pebble.LockDirectory(dir, s.fs)
+	if err != nil {
+		// A path error is about the lock's file; anything else is the lock's own refusal.
+		if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", ErrLocked, err)
+	}
+	s.lock = lock
+	return nil
+}
+
+func (s *Store) syncDir(dir string) error {
+	d, err := s.fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func (s *Store) openJournal() error {
+	if err := s.inspectLogs(); err != nil {
+		return err
+	}
+	opts := pebbleOptions(s.cfg.FS, pebbleLog{s.fault})
+	opts.Lock, opts.ReadOnly = s.lock, s.readOnly
+	opts.CacheSize, opts.MemTableSize = 64<<20, 64<<20
+	db, err := openPebble(s.path(journalDir), opts)
+	if err != nil {
+		return err
+	}
+	s.db = db
+	return s.fault.check()
+}
+
+// writable returns why nothing can be written, nil if it can.
+func (s *Store) writable() error {
+	if s.readOnly {
+		return ErrReadOnly
+	}
+	select {
+	case <-s.closed:
+		return ErrClosed
+	default:
+	}
+	return s.fault.check()
+}
+
+// Tape returns the auction tape.
+func (s *Store) Tape() *Tape { return s.tape }
+
+// Healthy returns nil while the journal can be written.
+func (s *Store) Healthy() error { return s.writable() }
+
+// Close writes what the tape still holds and lets go of the data directory.
+// Nothing may be inside another method. After a fault that left Pebble holding
+// its own locks, the files stay open until the process ends.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		close(s.closed)
+		s.closeErr = s.tape.close()
+		s.m.unregister()
+		if s.fault.poisoned.Load() {
+			s.closeErr = errors.Join(s.closeErr, s.fault.check())
+			return
+		}
+		if err := s.db.Close(); err != nil && s.fault.check() == nil {
+			s.closeErr = errors.Join(s.closeErr, fmt.Errorf("cannot close the journal: %w", err))
+		}
+		s.closeErr = errors.Join(s.closeErr, s.lock.Close())
+	})
+	return s.closeErr
+}

@@ -1,0 +1,342 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/rs/zerolog"
+
+	"vendue/exchange"
+)
+
+// A tape key is: day 4 (days since 1970-01-01, UTC) | id 20 | number 2. Ids
+// begin with their time, so a day is read in order, an auction is found by its
+// ping's id alone, and a lead's attempts stand side by side.
+const (
+	tapeKeyBytes      = 4 + idBytes + 2
+	tapeDaysDefault   = 14
+	tapeQueueDefault  = 16 << 10
+	tapeRecordsMax    = 512     // in one batch
+	tapeBatchBytesMax = 1 << 20 // of one batch
+	tapeBufferKept    = 64 << 10
+	tapeSweepEvery    = time.Hour
+)
+
+// Tape is the auction tape: a database of its own that is never synced, so that
+// it can cost the journal neither a wait nor its soundness.
+//
+// Record and RecordAttempt encode into a pooled buffer and hand it to the one
+// writer through a bounded queue; if that is full the record is dropped and
+// counted. The queue's channel is never closed: closing tells the writer to
+// empty it and end, and a record that comes later is lost like one in a crash.
+// A fault of the tape's disk stops the tape (records are dropped, reads fail)
+// and nothing else.
+//
+// Writing from the callers' goroutines was the simpler design; Pebble's commit
+// would then sit in the path of every auction.
+type Tape struct {
+	log   zerolog.Logger
+	m     *storeMetrics
+	days  int
+	queue chan *tapeRecord
+	free  sync.Pool // of *tapeRecord
+
+	db      *pebble.DB  // nil if opened read-only where there is no tape
+	dead    atomic.Bool // the disk failed
+	closing chan struct{}
+	done    chan struct{}
+}
+
+// tapeRecord is one record on its way to the writer, or, with flushed set, a question whether all before it is written.
+type tapeRecord struct {
+	key     [tapeKeyBytes]byte
+	buf     []byte
+	flushed chan struct{}
+}
+
+var errTape = errors.New("the tape's disk failed")
+
+// tapeLog is pebbleLog for the tape: nothing it meets may break the journal.
+type tapeLog struct{ t *Tape }
+
+func (tapeLog) Infof(string, ...any) {}
+
+func (l tapeLog) Errorf(format string, args ...any) {
+	l.t.log.Error().Str("room", "store").Msgf("tape: "+format, args...)
+}
+
+func (l tapeLog) Fatalf(format string, args ...any) {
+	l.t.fail(fmt.Errorf(format, args...))
+	runtime.Goexit()
+}
+
+func newTape(cfg Config) *Tape {
+	t := &Tape{log: cfg.Log, days: cfg.TapeDays, closing: make(chan struct{}), done: make(chan struct{})}
+	if t.days <= 0 {
+		t.days = tapeDaysDefault
+	}
+	queue := cfg.TapeQueueMax
+	if queue <= 0 {
+		queue = tapeQueueDefault
+	}
+	t.queue = make(chan *tapeRecord, queue)
+	t.free.New = func() any { return new(tapeRecord) }
+	return t
+}
+
+func (t *Tape) open(s *Store) error {
+	t.m = s.m
+	dir := s.path(tapeDir)
+	opts := pebbleOptions(s.cfg.FS, tapeLog{t})
+	opts.ReadOnly, opts.CacheSize, opts.MemTableSize = s.readOnly, 8<<20, 16<<20
+	if s.readOnly {
+		close(t.done)
+		if _, err := s.fs.Stat(dir); err != nil {
+			return nil
+		}
+	}
+	db, err := openPebble(dir, opts)
+	if err != nil {
+		return fmt.Errorf("cannot open the tape (it may be moved away: it holds no money): %w", err)
+	}
+	t.db = db
+	if !s.readOnly {
+		go t.write()
+	}
+	return nil
+}
+
+func (t *Tape) fail(err error) {
+	t.m.tapeFaults.Inc()
+	if !t.dead.Swap(true) {
+		t.log.Error().Str("room", "store").Err(err).Msg("the tape failed; auctions go on without it")
+	}
+}
+
+func (t *Tape) waiting() int { return len(t.queue) }
+
+func tapeKey(dst *[tapeKeyBytes]byte, id [idBytes]byte, at time.Time, number uint16) {
+	binary.BigEndian.PutUint32(dst[:], tapeDay(at))
+	copy(dst[4:], id[:])
+	binary.BigEndian.PutUint16(dst[4+idBytes:], number)
+}
+
+func tapeDay(t time.Time) uint32 { return uint32(max(t.Unix(), 0) / 86400) }
+
+// Record puts an auction on the tape. It keeps nothing of a.
+func (t *Tape) Record(a *exchange.Auction) {
+	r := t.free.Get().(*tapeRecord)
+	tapeKey(&r.key, a.PingID, a.PingID.Time(), 0)
+	r.buf = appendAuction(r.buf[:0], a)
+	t.hand(r)
+}
+
+// RecordAttempt puts an attempt to post on the tape. It keeps nothing of a.
+func (t *Tape) RecordAttempt(a *Attempt) {
+	r := t.free.Get().(*tapeRecord)
+	tapeKey(&r.key, a.LeadID, a.LeadID.Time(), a.Number)
+	r.buf = appendAttempt(r.buf[:0], a)
+	t.hand(r)
+}
+
+func (t *Tape) hand(r *tapeRecord) {
+	if !t.dead.Load() {
+		select {
+		case t.queue <- r:
+			return
+		default:
+		}
+	}
+	t.m.tapeDropped.Inc()
+	t.release(r)
+}
+
+func (t *Tape) release(r *tapeRecord) {
+	if cap(r.buf) <= tapeBufferKept {
+		t.free.Put(r)
+	}
+}
+
+// Flush returns when all that was recorded before it can be read.
+func (t *Tape) Flush() {
+	r := &tapeRecord{flushed: make(chan struct{})}
+	select {
+	case t.queue <- r:
+	case <-t.done:
+		return
+	}
+	select {
+	case <-r.flushed:
+	case <-t.done:
+	}
+}
+
+// write is the writer: it owns the batch, and the sweep of old days.
+func (t *Tape) write() {
+	defer close(t.done)
+	sweep := time.NewTicker(tapeSweepEvery)
+	defer sweep.Stop()
+	t.sweep(time.Now())
+	for {
+		select {
+		case r := <-t.queue:
+			t.writeBatch(r)
+		case now := <-sweep.C:
+			t.sweep(now)
+		case <-t.closing:
+			for {
+				select {
+				case r := <-t.queue:
+					t.writeBatch(r)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// writeBatch writes r and what else waits, up to the limits of a batch.
+func (t *Tape) writeBatch(r *tapeRecord) {
+	batch := t.db.NewBatch()
+	var asked []chan struct{}
+	count, size := 0, 0
+	for r != nil {
+		if r.flushed != nil {
+			asked = append(asked, r.flushed)
+		} else {
+			if err := batch.Set(r.key[:], r.buf, nil); err != nil {
+				t.fail(err)
+			}
+			count++
+			size += len(r.buf)
+			t.release(r)
+		}
+		r = nil
+		if count < tapeRecordsMax && size < tapeBatchBytesMax {
+			select {
+			case r = <-t.queue:
+			default:
+			}
+		}
+	}
+	if t.commit(batch) {
+		t.m.tapeRecords.Add(count)
+		t.m.tapeBytes.Add(size)
+	} else {
+		t.m.tapeDropped.Add(count)
+	}
+	for _, c := range asked {
+		close(c)
+	}
+}
+
+func (t *Tape) commit(batch *pebble.Batch) (ok bool) {
+	if t.dead.Load() {
+		return false
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			t.fail(fmt.Errorf("%v", r))
+			ok = false
+		}
+	}()
+	if err := batch.Commit(pebble.NoSync); err != nil {
+		t.fail(err)
+		return false
+	}
+	_ = batch.Close()
+	return true
+}
+
+// sweep drops the days that are over.
+func (t *Tape) sweep(now time.Time) {
+	today := tapeDay(now)
+	if t.dead.Load() || today < uint32(t.days) {
+		return
+	}
+	var end [4]byte
+	binary.BigEndian.PutUint32(end[:], today-uint32(t.days))
+	batch := t.db.NewBatch()
+	if err := batch.DeleteRange([]byte{0, 0, 0, 0}, end[:], nil); err != nil {
+		t.fail(err)
+		return
+	}
+	t.commit(batch)
+}
+
+// Find returns the record of an auction as JSON, and false if the tape does not hold it.
+func (t *Tape) Find(ping exchange.PingID) ([]byte, bool, error) {
+	var key [tapeKeyBytes]byte
+	tapeKey(&key, ping, ping.Time(), 0)
+	var out []byte
+	err := t.scan(key[:], append(key[:], 0), func(_, value []byte) (bool, error) {
+		out = append([]byte{}, value...)
+		return false, nil
+	})
+	return out, out != nil, err
+}
+
+// FindAttempts calls fn with the records of a lead's attempts as JSON, in order. A record is valid only during the call.
+func (t *Tape) FindAttempts(lead exchange.LeadID, fn func(record []byte) (more bool, err error)) error {
+	var lo, hi [tapeKeyBytes]byte
+	tapeKey(&lo, lead, lead.Time(), 0)
+	tapeKey(&hi, lead, lead.Time(), ^uint16(0))
+	return t.scan(lo[:], hi[:], func(_, value []byte) (bool, error) { return fn(value) })
+}
+
+// ReadDay calls fn with the records of the day (UTC) that holds t, as JSON, in
+// order of their ids' time, until fn returns false or an error. A record is valid only during the call.
+func (t *Tape) ReadDay(day time.Time, fn func(record []byte) (more bool, err error)) error {
+	lo := binary.BigEndian.AppendUint32(nil, tapeDay(day))
+	hi := binary.BigEndian.AppendUint32(nil, tapeDay(day)+1)
+	return t.scan(lo, hi, func(_, value []byte) (bool, error) { return fn(value) })
+}
+
+func (t *Tape) scan(lo, hi []byte, fn func(key, value []byte) (bool, error)) (err error) {
+	if t.db == nil {
+		return nil
+	}
+	if t.dead.Load() {
+		return errTape
+	}
+	it, err := t.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
+	if err != nil {
+		return fmt.Errorf("cannot read the tape: %w", err)
+	}
+	defer func() {
+		if cerr := it.Close(); cerr != nil && err == nil {
+			err = fmt.Errorf("cannot read the tape: %w", cerr)
+		}
+	}()
+	for ok := it.First(); ok; ok = it.Next() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return fmt.Errorf("cannot read the tape: %w", err)
+		}
+		more, err := fn(it.Key(), value)
+		if err != nil || !more {
+			return err
+		}
+	}
+	return it.Error()
+}
+
+// close writes what waits and closes the database.
+func (t *Tape) close() error {
+	close(t.closing)
+	<-t.done
+	if t.db == nil || t.dead.Load() {
+		return nil
+	}
+	if err := t.db.Close(); err != nil {
+		return fmt.Errorf("cannot close the tape: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package store
+
+import (
+	"fmt"
+
+	"vendue/exchange"
+)
+
+// walkEvent carries e's fields. A field may be added only at the end of an
+// event and only with a new record version; the golden bytes in testdata hold
+// every kind to that.
+func walkEvent(w *wire, e exchange.Event) {
+	switch ev := e.(type) {
+	case *exchange.ConfigAccepted:
+		text(w, &ev.Hash)
+		text(w, &ev.Text)
+	case *exchange.LimitSet:
+		text(w, &ev.Cap)
+		unsigned(w, &ev.Per)
+		unsigned(w, &ev.Unit)
+		signed(w, &ev.Limit)
+	case *exchange.OfferSet:
+		walkOffer(w, ev)
+	case *exchange.PostStarted:
+		walkStarted(w, ev)
+	case *exchange.PostEnded:
+		walkEnded(w, ev)
+	case *exchange.LeadRefused:
+		fixed(w, ev.LeadID[:])
+		walkFacts(w, &ev.Lead)
+		unsigned(w, &ev.Reason)
+		fixed(w, ev.First[:])
+		unsigned(w, &ev.ElapsedMs)
+	case *exchange.LegSettled:
+		fixed(w, ev.LeadID[:])
+		unsigned(w, &ev.Attempt)
+		flag(w, &ev.Accepted)
+		unsigned(w, &ev.By)
+		blob(w, &ev.BuyerRef)
+		unsigned(w, &ev.Status)
+	case *exchange.LegConflict:
+		fixed(w, ev.LeadID[:])
+		unsigned(w, &ev.Attempt)
+		flag(w, &ev.Accepted)
+		unsigned(w, &ev.By)
+	case *exchange.Clicked:
+		fixed(w, ev.ClickID[:])
+		text(w, &ev.Offer)
+		text(w, &ev.Affiliate)
+		blob(w, &ev.Foreign)
+	default:
+		panic(fmt.Sprintf("BUG: the journal has no form for %T", e))
+	}
+}
+
+func walkOffer(w *wire, ev *exchange.OfferSet) {
+	text(w, &ev.Offer)
+	unsigned(w, &ev.Model)
+	signed(w, &ev.WindowSec)
+	signed(w, &ev.Commission.Rate)
+	unsigned(w, &ev.Commission.Of)
+	unsigned(w, &ev.Commission.PaidBy)
+	flag(w, &ev.Removed)
+}
+
+func walkFacts(w *wire, f *exchange.LeadFacts) {
+	fixed(w, f.PingID[:])
+	flag(w, &f.Direct)
+	text(w, &f.Seller)
+	text(w, &f.Campaign)
+	text(w, &f.Vertical)
+	text(w, &f.Currency)
+	flag(w, &f.Test)
+	fixed(w, f.Idem[:])
+	fixed(w, f.Body[:])
+	fixed(w, f.Person[:])
+	text(w, &f.Source.Affiliate)
+	text(w, &f.Source.Offer)
+	fixed(w, f.Source.Click[:])
+	blob(w, &f.Source.Foreign)
+}
+
+func walkStarted(w *wire, ev *exchange.PostStarted) {
+	fixed(w, ev.LeadID[:])
+	unsigned(w, &ev.Attempt)
+	first := ev.Lead != nil
+	flag(w, &first)
+	if first {
+		if w.decode {
+			ev.Lead = new(exchange.LeadFacts)
+		}
+		walkFacts(w, ev.Lead)
+	}
+	unsigned(w, &ev.Leg)
+	text(w, &ev.Contract)
+	text(w, &ev.Buyer)
+	unsigned(w, &ev.Sale)
+	signed(w, &ev.Bid)
+	signed(w, &ev.Payout)
+	signed(w, &ev.Margin.Rate)
+	signed(w, &ev.Margin.Fixed)
+	unsigned(w, &ev.OnUnknown)
+
+	const holdBytesMin = 3 // an empty name and two one-byte numbers
+	n := count(w, len(ev.Holds), holdBytesMin)
+	if w.decode && n > 0 {
+		ev.Holds = make([]exchange.Hold, n)
+	}
+	for i := range ev.Holds {
+		text(w, &ev.Holds[i].Cap)
+		signed(w, &ev.Holds[i].Window)
+		signed(w, &ev.Holds[i].Amount)
+	}
+}
+
+func walkEnded(w *wire, ev *exchange.PostEnded) {
+	fixed(w, ev.LeadID[:])
+	unsigned(w, &ev.Attempt)
+	unsigned(w, &ev.Outcome)
+	unsigned(w, &ev.Reason)
+	unsigned(w, &ev.HTTPStatus)
+	flag(w, &ev.PriceChanged)
+	blob(w, &ev.BuyerRef)
+	blob(w, &ev.RedirectURL)
+	unsigned(w, &ev.Status)
+	unsigned(w, &ev.LeadReason)
+	unsigned(w, &ev.ElapsedMs)
+}
