@@ -52,7 +52,15 @@ func (v *LeadView) Known() bool { return v.At != 0 }
 
 // Final tells whether nothing is in flight or in doubt.
 func (v *LeadView) Final() bool {
-	return v.Known() && (v.Status == LeadSold || v.Status == LeadRejected)
+	if v.Status != LeadSold && v.Status != LeadRejected {
+		return false
+	}
+	for i := range v.Legs {
+		if v.Legs[i].Status == LegPending {
+			return false
+		}
+	}
+	return v.Known()
 }
 
 // Price sums what the seller gets for the sold legs.

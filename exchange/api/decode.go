@@ -1,0 +1,387 @@
+package api
+
+import (
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+	"github.com/valyala/fasthttp"
+
+	"vendue/exchange"
+	"vendue/exchange/schema"
+)
+
+// Limits of what a body may say.
+const (
+	refBytesMax     = 255
+	sourceBytesMax  = 255
+	consentBytesMax = 16 << 10
+	namedBuyersMax  = 200
+	bidIDsMax       = 64
+	maxWaitMax      = 2 * time.Minute
+	legsMax         = 64
+)
+
+// body is a decoded request. Its strings are parts of text, which is the request's own copy.
+type body struct {
+	text     string
+	campaign string
+	ref      string
+	minPrice exchange.Money
+	maxWait  time.Duration
+	sale     exchange.SaleKind
+	maxLegs  int
+	test     bool
+	source   exchange.Source
+	consent  exchange.Consent
+	pingID   string
+	key      string
+	bidIDs   []string
+	leadID   string
+	bidID    string
+	accepted *bool
+	id       string
+
+	leadJSON string                    // the lead as an object, if the body is JSON
+	form     iter.Seq2[string, string] // every pair, if it is a form
+	errors   []fieldError
+}
+
+func (b *body) fault(field, text string) {
+	b.errors = append(b.errors, fieldError{field: field, text: text})
+}
+
+func (b *body) missing(field string) {
+	b.errors = append(b.errors, fieldError{field: field, text: "missing", missing: true})
+}
+
+// decode reads the request's body. What cannot be read at all is answered at once.
+func (a *API) decode(c *call) (*body, bool) {
+	h := &c.ctx.Request.Header
+	b := &body{text: string(c.ctx.Request.Body())}
+	kind, _, _ := strings.Cut(string(h.ContentType()), ";")
+	switch strings.ToLower(strings.TrimSpace(kind)) {
+	case "application/json":
+		if !gjson.Valid(b.text) {
+			a.problem(c.ctx, problem{status: 400, reason: exchange.ReasonInvalidField, detail: "the body is not valid JSON"})
+			return nil, false
+		}
+		root := gjson.Parse(b.text)
+		if !root.IsObject() {
+			a.problem(c.ctx, problem{status: 400, reason: exchange.ReasonInvalidField, detail: "the body is not a JSON object"})
+			return nil, false
+		}
+		root.ForEach(func(key, value gjson.Result) bool {
+			b.takeJSON(key.Str, value)
+			return true
+		})
+	case "application/x-www-form-urlencoded":
+		b.takeForm(c.ctx.Request.PostArgs())
+	default:
+		a.problem(c.ctx, problem{status: 415, reason: exchange.ReasonInvalidField,
+			detail: "expected Content-Type application/json or application/x-www-form-urlencoded"})
+		return nil, false
+	}
+	if key := h.Peek("Idempotency-Key"); len(key) > 0 {
+		b.key = string(key)
+	}
+	if len(b.key) > refBytesMax {
+		b.fault("idempotency_key", "expected at most 255 bytes")
+	}
+	return b, true
+}
+
+func (b *body) takeJSON(key string, v gjson.Result) {
+	if v.Type == gjson.Null {
+		return
+	}
+	switch key {
+	case "lead":
+		b.leadJSON = v.Raw
+	case "source":
+		b.takeObject(key, v, b.takeSource)
+	case "consent":
+		b.consent.Raw = v.Raw
+		b.takeObject(key, v, b.takeConsent)
+		b.checkConsent()
+	case "bid_ids":
+		b.bidIDs = b.texts(key, v, bidIDsMax)
+	case "test", "accepted":
+		if v.Type != gjson.True && v.Type != gjson.False {
+			b.fault(key, "expected true or false")
+			return
+		}
+		b.takeBool(key, v.Bool())
+	default:
+		if !knownScalar(key) {
+			return
+		}
+		if v.Type != gjson.String && v.Type != gjson.Number {
+			b.fault(key, "expected a string or a number")
+			return
+		}
+		b.takeScalar(key, scalar(v))
+	}
+}
+
+// scalar returns a string's text, or a number as it was written.
+func scalar(v gjson.Result) string {
+	if v.Type == gjson.Number {
+		return v.Raw
+	}
+	return v.Str
+}
+
+func knownScalar(key string) bool {
+	switch key {
+	case "campaign", "ref", "min_price", "max_wait_ms", "sale", "max_legs", "ping_id", "idempotency_key", "lead_id", "bid_id", "id":
+		return true
+	}
+	return false
+}
+
+func (b *body) takeBool(key string, v bool) {
+	if key == "test" {
+		b.test = v
+		return
+	}
+	b.accepted = &v
+}
+
+// takeScalar reads one of the body's plain fields from its text.
+func (b *body) takeScalar(key, text string) {
+	switch key {
+	case "campaign":
+		b.campaign = text
+	case "ping_id":
+		b.pingID = text
+	case "idempotency_key":
+		b.key = text
+	case "lead_id":
+		b.leadID = text
+	case "bid_id":
+		b.bidID = text
+	case "id":
+		b.id = text
+	case "ref":
+		if b.ref = text; len(text) > refBytesMax {
+			b.fault(key, "expected at most 255 bytes")
+		}
+	case "min_price":
+		price, err := exchange.ParseMoney(text)
+		switch {
+		case err != nil:
+			b.fault(key, err.Error())
+		case price < 0:
+			b.fault(key, "expected zero or more")
+		}
+		b.minPrice = price
+	case "max_wait_ms":
+		b.maxWait = time.Duration(b.number(key, text, int(maxWaitMax.Milliseconds()))) * time.Millisecond
+	case "max_legs":
+		b.maxLegs = b.number(key, text, legsMax)
+	case "sale":
+		switch text {
+		case "any":
+			b.sale = exchange.SaleAny
+		case "exclusive":
+			b.sale = exchange.SaleExclusive
+		case "shared":
+			b.sale = exchange.SaleShared
+		default:
+			b.fault(key, "expected exclusive, shared or any")
+		}
+	}
+}
+
+func (b *body) number(key, text string, most int) int {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		b.fault(key, "expected a whole number from 1 to "+strconv.Itoa(most))
+		return 0
+	}
+	return n
+}
+
+func (b *body) takeObject(key string, v gjson.Result, take func(string, gjson.Result)) {
+	if !v.IsObject() {
+		b.fault(key, "expected an object")
+		return
+	}
+	v.ForEach(func(k, field gjson.Result) bool {
+		if field.Type != gjson.Null {
+			take(k.Str, field)
+		}
+		return true
+	})
+}
+
+func (b *body) takeSource(key string, v gjson.Result) {
+	if v.Type != gjson.String && v.Type != gjson.Number {
+		b.fault("source."+key, "expected a string")
+		return
+	}
+	b.setSource(key, scalar(v))
+}
+
+// setSource takes one of source's fields; others are passed over.
+func (b *body) setSource(key, text string) bool {
+	var dst *string
+	switch key {
+	case "affiliate":
+		dst = &b.source.Affiliate
+	case "offer":
+		dst = &b.source.Offer
+	case "click_id":
+		dst = &b.source.ClickID
+	case "sub1", "sub2", "sub3", "sub4", "sub5":
+		dst = &b.source.Subs[key[3]-'1']
+	default:
+		return false
+	}
+	if *dst = text; len(text) > sourceBytesMax {
+		b.fault("source."+key, "expected at most 255 bytes")
+	}
+	return true
+}
+
+func (b *body) takeConsent(key string, v gjson.Result) {
+	switch key {
+	case "named_buyers":
+		b.consent.NamedBuyers = b.texts("consent."+key, v, namedBuyersMax)
+	case "captured_at":
+		if _, err := time.Parse(time.RFC3339, v.Str); err != nil {
+			b.fault("consent."+key, "expected a time as in 2026-01-31T12:00:00Z")
+		}
+	case "page_url", "text_sha256", "trustedform_ping_url", "trustedform_cert_url", "jornaya_id":
+		if v.Type != gjson.String {
+			b.fault("consent."+key, "expected a string")
+		}
+	}
+}
+
+func (b *body) checkConsent() {
+	b.consent.Given = true
+	if len(b.consent.Raw) > consentBytesMax {
+		b.fault("consent", "expected at most 16 KiB")
+	}
+}
+
+func (b *body) texts(key string, v gjson.Result, most int) []string {
+	var out []string
+	ok := v.IsArray()
+	v.ForEach(func(_, item gjson.Result) bool {
+		ok = ok && item.Type == gjson.String && len(out) < most
+		out = append(out, item.Str)
+		return ok
+	})
+	if !ok {
+		b.fault(key, "expected a list of at most "+strconv.Itoa(most)+" strings")
+		return nil
+	}
+	return out
+}
+
+// takeForm reads a form: the body's own keys, source's and consent's by their names, the rest is the lead.
+func (b *body) takeForm(args *fasthttp.Args) {
+	type pair struct{ key, value string }
+	var pairs []pair
+	consent := make([]byte, 0, 256)
+	for k, v := range args.All() {
+		key, value := string(k), string(v)
+		pairs = append(pairs, pair{key, value})
+		if value == "" || b.setSource(key, value) {
+			continue
+		}
+		switch {
+		case key == "test" || key == "accepted":
+			on, err := strconv.ParseBool(strings.ToLower(value))
+			if err != nil {
+				b.fault(key, "expected true or false")
+			}
+			b.takeBool(key, on)
+		case key == "bid_ids":
+			b.bidIDs = strings.Split(value, ",")
+		case key == "named_buyers":
+			consent = appendFormConsent(consent, key, value)
+		case consentKey(key):
+			consent = appendFormConsent(consent, key, value)
+		default:
+			b.takeScalar(key, value)
+		}
+	}
+	if len(consent) > 0 {
+		b.consent.Raw = string(append(consent, '}'))
+		b.takeObject("consent", gjson.Parse(b.consent.Raw), b.takeConsent)
+		b.checkConsent()
+	}
+	b.form = func(yield func(string, string) bool) {
+		for _, p := range pairs {
+			if !yield(p.key, p.value) {
+				return
+			}
+		}
+	}
+}
+
+func consentKey(key string) bool {
+	switch key {
+	case "captured_at", "page_url", "text_sha256", "trustedform_ping_url", "trustedform_cert_url", "jornaya_id":
+		return true
+	}
+	return false
+}
+
+// appendFormConsent adds one of a form's consent fields to the object that a JSON body would have held.
+func appendFormConsent(dst []byte, key, value string) []byte {
+	if len(dst) == 0 {
+		dst = append(dst, '{')
+	} else {
+		dst = append(dst, ',')
+	}
+	dst = append(gjson.AppendJSONString(dst, key), ':')
+	if key != "named_buyers" {
+		return gjson.AppendJSONString(dst, value)
+	}
+	dst = append(dst, '[')
+	for i, name := range strings.Split(value, ",") {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = gjson.AppendJSONString(dst, strings.TrimSpace(name))
+	}
+	return append(dst, ']')
+}
+
+// readLead types the body's lead into values, which hold the ping's for a post.
+func (a *API) readLead(b *body, v *exchange.Vertical, phase schema.Phase, values []exchange.Value) {
+	var counts schema.Counts
+	var faults []schema.Fault
+	switch {
+	case b.form != nil:
+		counts, faults = schema.ReadForm(v, b.form, phase, values)
+	case b.leadJSON == "":
+		b.missing("lead")
+		return
+	default:
+		counts, faults = schema.ReadJSON(v, b.leadJSON, phase, values)
+	}
+	for _, f := range faults {
+		name := f.Field
+		if name != "lead" {
+			name = "lead." + name
+		}
+		b.errors = append(b.errors, fieldError{field: name, text: f.Text, missing: f.Missing})
+	}
+	if counts.Unknown > 0 {
+		a.m.unknownFields.Add(counts.Unknown)
+	}
+	if counts.PersonalDropped > 0 {
+		a.m.personalDropped.Add(counts.PersonalDropped)
+	}
+	if counts.Changed > 0 {
+		a.m.changedFields.Add(counts.Changed)
+	}
+}

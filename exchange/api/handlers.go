@@ -1,0 +1,222 @@
+package api
+
+import (
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"vendue/exchange"
+	"vendue/exchange/engine"
+	"vendue/exchange/schema"
+)
+
+// campaignOf finds the campaign that a body names, if it is this seller's.
+func (a *API) campaignOf(c *call, b *body) (*exchange.Campaign, bool) {
+	if b.campaign == "" {
+		b.missing("campaign")
+		a.problem(c.ctx, invalid(b.errors))
+		return nil, false
+	}
+	campaign := c.snap.Market.Campaigns[exchange.CampaignID(b.campaign)]
+	if campaign == nil || campaign.Seller != c.principal.Seller {
+		a.problem(c.ctx, problem{status: 403, reason: exchange.ReasonAuth, detail: "no such campaign of yours",
+			errors: []fieldError{{field: "campaign", text: "expected one of your campaigns"}}})
+		return nil, false
+	}
+	return campaign, true
+}
+
+// readPing decodes what ping and direct have in common.
+func (a *API) readPing(c *call, phase schema.Phase) (*body, *engine.PingRequest, bool) {
+	arrival := c.ctx.Time()
+	b, ok := a.decode(c)
+	if !ok {
+		return nil, nil, false
+	}
+	campaign, ok := a.campaignOf(c, b)
+	if !ok {
+		return nil, nil, false
+	}
+	values := make([]exchange.Value, len(campaign.Vertical.Fields))
+	a.readLead(b, campaign.Vertical, phase, values)
+	if len(b.errors) > 0 {
+		a.problem(c.ctx, invalid(b.errors))
+		return nil, nil, false
+	}
+	return b, &engine.PingRequest{
+		Snap: c.snap, Campaign: campaign, Arrival: arrival, Ref: b.ref, MinPrice: b.minPrice, MaxWait: b.maxWait,
+		Sale: b.sale, Test: b.test || c.principal.Test, Source: b.source, Consent: b.consent, Values: values, Bytes: len(b.text),
+	}, true
+}
+
+func (a *API) ping(c *call) {
+	_, req, ok := a.readPing(c, schema.PhasePing)
+	if !ok {
+		return
+	}
+	ans := a.engine.Ping(req)
+	switch ans.Reason {
+	case exchange.ReasonRateLimited, exchange.ReasonOverloaded, exchange.ReasonDraining, exchange.ReasonJournalUnavailable:
+		a.problem(c.ctx, requestProblem(ans.Reason))
+		return
+	}
+	out := make([]byte, 0, 512)
+	if ans.Quote != nil {
+		out = appendQuote(out, &ans, c.snap.Market.Currency.Code, time.Now())
+	} else {
+		out = appendNoQuote(out, &ans, req.Test)
+	}
+	a.json(c.ctx, 200, out)
+}
+
+func (a *API) direct(c *call) {
+	b, req, ok := a.readPing(c, schema.PhaseDirect)
+	if !ok {
+		return
+	}
+	ans := a.engine.Direct(&engine.DirectRequest{PingRequest: *req, Key: b.key, Body: b.text})
+	a.tellPost(c, b, &ans)
+}
+
+func (a *API) post(c *call) {
+	arrival := c.ctx.Time()
+	b, ok := a.decode(c)
+	if !ok {
+		return
+	}
+	if b.pingID == "" {
+		b.missing("ping_id")
+	}
+	if len(b.errors) > 0 {
+		a.problem(c.ctx, invalid(b.errors))
+		return
+	}
+	ans := a.engine.Post(&engine.PostRequest{
+		Snap: c.snap, Seller: c.principal.Seller, Arrival: arrival, Key: b.key, Body: b.text,
+		PingID: b.pingID, BidIDs: b.bidIDs, Consent: b.consent,
+		Decode: func(v *exchange.Vertical, ping []exchange.Value) ([]exchange.Value, bool) {
+			values := make([]exchange.Value, len(v.Fields))
+			copy(values, ping)
+			a.readLead(b, v, schema.PhasePost, values)
+			return values, len(b.errors) == 0
+		},
+	})
+	a.tellPost(c, b, &ans)
+}
+
+// tellPost answers a post or direct.
+func (a *API) tellPost(c *call, b *body, ans *engine.PostAnswer) {
+	switch ans.Fault {
+	case engine.FaultNone:
+		a.tellLead(c, &ans.View)
+	case engine.FaultReason:
+		a.problem(c.ctx, requestProblem(ans.Reason))
+	case engine.FaultLead:
+		a.problem(c.ctx, invalid(b.errors))
+	case engine.FaultBidID:
+		a.problem(c.ctx, invalid([]fieldError{{field: "bid_ids", text: "expected bid_ids of this ping's answer"}}))
+	case engine.FaultKeyBusy:
+		ctx := c.ctx
+		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
+		a.problem(ctx, problem{status: 409, reason: exchange.ReasonInvalidField, detail: "the same request is in flight; ask again",
+			errors: []fieldError{{field: "idempotency_key", text: "in flight"}}})
+	case engine.FaultKeyClash:
+		a.problem(c.ctx, problem{status: 422, reason: exchange.ReasonInvalidField, detail: "this Idempotency-Key came before with another body",
+			errors: []fieldError{{field: "idempotency_key", text: "expected the body it first came with"}}})
+	}
+}
+
+// tellLead answers with a lead as it stands.
+func (a *API) tellLead(c *call, view *exchange.LeadView) {
+	out, err := a.appendLead(make([]byte, 0, 512), view)
+	if err != nil {
+		a.log.Error().Err(err).Stringer("lead_id", view.LeadID).Msg("cannot unseal a lead's redirect")
+		a.problem(c.ctx, problem{status: 500, reason: exchange.ReasonJournalUnavailable, detail: "the lead cannot be read"})
+		return
+	}
+	status := 200
+	if view.Status != exchange.LeadSold && view.Status != exchange.LeadRejected {
+		status = 202
+	}
+	a.json(c.ctx, status, out)
+}
+
+func (a *API) lead(c *call, id string) {
+	view, err := a.engine.Lead(c.principal.Seller.ID, id)
+	switch {
+	case err != nil:
+		a.log.Error().Err(err).Msg("cannot read a lead")
+		a.problem(c.ctx, requestProblem(exchange.ReasonJournalUnavailable))
+	case !view.Known():
+		a.problem(c.ctx, problem{status: 404, reason: exchange.ReasonInvalidField, detail: "no such lead of yours",
+			errors: []fieldError{{field: "lead_id", text: "expected the lead_id of one of your leads"}}})
+	default:
+		a.tellLead(c, &view)
+	}
+}
+
+// outcome takes a buyer's word on a lead it was sent.
+func (a *API) outcome(ctx *fasthttp.RequestCtx) {
+	c, ok := a.enter(ctx, fasthttp.MethodPost)
+	if !ok {
+		return
+	}
+	if c.principal.Buyer == nil {
+		a.problem(ctx, problem{status: 403, reason: exchange.ReasonAuth, detail: "this key is not a buyer's"})
+		return
+	}
+	b, ok := a.decode(c)
+	if !ok {
+		return
+	}
+	if b.leadID == "" {
+		b.missing("lead_id")
+	}
+	if b.accepted == nil {
+		b.missing("accepted")
+	}
+	if len(b.id) > refBytesMax {
+		b.fault("id", "expected at most 255 bytes")
+	}
+	if len(b.errors) > 0 {
+		a.problem(ctx, invalid(b.errors))
+		return
+	}
+	settled, view := a.engine.Settle(&engine.Verdict{
+		LeadID: b.leadID, BidID: b.bidID, Buyer: c.principal.Buyer.ID, Accepted: *b.accepted, BuyerRef: b.id, By: exchange.SettledByBuyer,
+	})
+	a.tellSettled(ctx, settled, &view, *b.accepted)
+}
+
+func (a *API) tellSettled(ctx *fasthttp.RequestCtx, settled engine.Settled, view *exchange.LeadView, accepted bool) {
+	field := func(status int, name, text string) {
+		a.problem(ctx, problem{status: status, reason: exchange.ReasonInvalidField, detail: text, errors: []fieldError{{field: name, text: text}}})
+	}
+	switch settled {
+	case engine.SettledNow, engine.SettledBefore:
+		out := append([]byte(nil), `{"lead_id":"`...)
+		out = view.LeadID.Append(out)
+		out = append(out, `","accepted":`...)
+		out = appendBool(out, accepted)
+		out = append(out, `,"repeated":`...)
+		out = appendBool(out, settled == engine.SettledBefore)
+		a.json(ctx, 200, append(out, '}'))
+	case engine.SettledConflict:
+		field(409, "accepted", "the opposite verdict stands; the conflict is on record")
+	case engine.SettledNotFound:
+		field(404, "lead_id", "no such lead was sent to you")
+	case engine.SettledAmbiguous:
+		field(422, "bid_id", "several legs of this lead are yours; expected the bid_id of one")
+	case engine.SettledInFlight:
+		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
+		field(409, "lead_id", "the post is still in flight; ask again")
+	default:
+		a.problem(ctx, requestProblem(exchange.ReasonJournalUnavailable))
+	}
+}
+
+func (a *API) json(ctx *fasthttp.RequestCtx, status int, body []byte) {
+	ctx.SetStatusCode(status)
+	ctx.SetContentType("application/json")
+	ctx.Response.SetBodyRaw(body)
+}
