@@ -1,6 +1,7 @@
 package bidder
 
 import (
+	"crypto/x509"
 	"net"
 	"time"
 
@@ -39,4 +40,5 @@ type TransportConfig struct {
 	WarmConnsPerHost int                                                                 // 0: 8; kept ready ahead of need
 	ReplyBytesMax    int                                                                 // 0: 64 KiB, headers included
 	IdleMax          time.Duration                                                       // 0: 50 s
+	RootCAs          *x509.CertPool                                                      // nil: the system's
 }

@@ -1,0 +1,315 @@
+package adapters
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+	"unsafe"
+
+	"vendue/exchange"
+	"vendue/exchange/schema"
+
+	"github.com/tidwall/gjson"
+)
+
+// native is the format that API.md's "Buyers" fixes.
+type native struct {
+	vertical *exchange.Vertical
+}
+
+// ContentType returns application/json.
+func (n *native) ContentType() string { return "application/json" }
+
+// inPing keeps personal fields and those of the post alone out of a ping, whatever the lead it is given holds.
+func inPing(f *exchange.Field) bool { return f.Ping != exchange.NeedNot && !f.Personal }
+
+// AppendShared appends the lead's ping fields as one JSON object.
+func (n *native) AppendShared(dst []byte, ask *exchange.Ask) []byte {
+	return schema.AppendJSON(dst, ask.Lead, inPing)
+}
+
+// AppendPing appends the ping's body.
+func (n *native) AppendPing(dst, shared []byte, p *Ping) []byte {
+	dst = append(dst, `{"ping_id":"`...)
+	dst = p.Ask.PingID.Append(dst)
+	dst = append(dst, `","vertical":`...)
+	dst = schema.AppendString(dst, string(n.vertical.ID))
+	dst = append(dst, `,"contract":`...)
+	dst = schema.AppendString(dst, string(p.Terms.ID))
+	dst = append(dst, `,"tmax_ms":`...)
+	dst = strconv.AppendInt(dst, p.Tmax.Milliseconds(), 10)
+	dst = append(dst, `,"test":`...)
+	dst = strconv.AppendBool(dst, p.Ask.Test)
+	dst = append(dst, `,"sale":"`...)
+	dst = append(dst, saleOf(p).String()...)
+	dst = append(dst, `","lead":`...)
+	dst = append(dst, shared...)
+	return append(dst, '}')
+}
+
+// saleOf returns the kind of sale a buyer is asked to bid for: its contract's
+// own, for the seller's wish may be "any".
+func saleOf(p *Ping) exchange.SaleKind {
+	if p.Terms.Sale != exchange.SaleAny {
+		return p.Terms.Sale
+	}
+	return p.Ask.Sale
+}
+
+// AppendPost appends the body that carries the whole lead.
+func (n *native) AppendPost(dst []byte, d *exchange.Delivery) []byte {
+	dst = append(dst, `{"lead_id":"`...)
+	dst = d.LeadID.Append(dst)
+	dst = append(dst, `","ping_id":"`...)
+	dst = d.PingID.Append(dst)
+	dst = append(dst, `","bid_id":"`...)
+	dst = exchange.AppendBidID(dst, d.PingID, d.Leg)
+	dst = append(dst, `","token":`...)
+	dst = schema.AppendString(dst, d.Token)
+	dst = append(dst, `,"price":`...)
+	dst = d.Price.Append(dst)
+	dst = append(dst, `,"vertical":`...)
+	dst = schema.AppendString(dst, string(n.vertical.ID))
+	dst = append(dst, `,"contract":`...)
+	dst = schema.AppendString(dst, string(d.Contract.ID))
+	dst = append(dst, `,"test":`...)
+	dst = strconv.AppendBool(dst, d.Test)
+	dst = append(dst, `,"lead":`...)
+	dst = schema.AppendJSON(dst, d.Lead, nil)
+	dst = append(dst, `,"consent":`...)
+	if d.Consent != nil && d.Consent.Given && d.Consent.Raw != "" {
+		dst = append(dst, d.Consent.Raw...)
+	} else {
+		dst = append(dst, '{', '}')
+	}
+	return append(dst, '}')
+}
+
+// buyerError is a Bid that says what was wrong with the answer.
+func buyerError(detail string) Bid {
+	return Bid{Reason: exchange.ReasonBuyerError, Detail: detail}
+}
+
+// ReadPing reads {"bid":..,"token":..,"expires_in":..}. An answer that is not
+// exactly understood is a buyer_error: a guess could cost someone money.
+func (n *native) ReadPing(r *Reply, terms *exchange.Contract) Bid {
+	if r.Status == 204 {
+		return Bid{Reason: exchange.ReasonNoBid}
+	}
+	if r.Status != 200 {
+		return buyerError("status " + strconv.Itoa(r.Status) + ": expected 200 or 204")
+	}
+	var bid, token, expires gjson.Result
+	if fault := readObject(r.Body, func(key string) *gjson.Result {
+		switch key {
+		case "bid":
+			return &bid
+		case "token":
+			return &token
+		case "expires_in":
+			return &expires
+		}
+		return nil
+	}); fault != "" {
+		return buyerError(fault)
+	}
+	out, fault := readBid(bid, terms.MaxBid)
+	if fault != "" {
+		return buyerError(fault)
+	}
+	if out == 0 {
+		return Bid{Reason: exchange.ReasonNoBid}
+	}
+	text, ok := textOf(token, TokenBytesMax)
+	if !ok {
+		return buyerError("token: expected a string of at most 1024 bytes")
+	}
+	life, ok := readExpiry(expires)
+	if !ok {
+		return buyerError("expires_in: expected a number of seconds above 0")
+	}
+	return Bid{Price: out, Token: strings.Clone(text), ExpiresIn: life}
+}
+
+func readBid(v gjson.Result, maxBid exchange.Money) (exchange.Money, string) {
+	if !v.Exists() {
+		return 0, "bid: missing"
+	}
+	bid, err := moneyOf(v)
+	switch err {
+	case nil:
+	case exchange.ErrMoneyPlaces:
+		return 0, "bid: expected at most 6 decimal places"
+	case exchange.ErrMoneyRange:
+		return 0, "bid: expected at most 1000000000"
+	default:
+		return 0, "bid: expected a decimal number such as 12.50"
+	}
+	if bid < 0 {
+		return 0, "bid: expected 0 or more"
+	}
+	if maxBid > 0 && bid > maxBid {
+		return 0, "bid: above the contract's max_bid"
+	}
+	return bid, ""
+}
+
+// moneyOf reads a JSON number or a string that holds one.
+func moneyOf(v gjson.Result) (exchange.Money, error) {
+	switch v.Type {
+	case gjson.Number:
+		return exchange.ParseMoney(v.Raw)
+	case gjson.String:
+		return exchange.ParseMoney(v.Str)
+	default:
+		return 0, exchange.ErrMoneySyntax
+	}
+}
+
+func readExpiry(v gjson.Result) (time.Duration, bool) {
+	if !v.Exists() || v.Type == gjson.Null {
+		return 0, true
+	}
+	seconds, err := moneyOf(v) // micro-units of a second
+	if err != nil || seconds <= 0 {
+		return 0, false
+	}
+	return min(time.Duration(min(seconds, exchange.MoneyMax/1000))*time.Microsecond, ExpiresInMax), true
+}
+
+// textOf reads a reference: a string, or a number as it was written. Absent and null are "".
+func textOf(v gjson.Result, bytesMax int) (string, bool) {
+	switch v.Type {
+	case gjson.Null:
+		return "", true
+	case gjson.String:
+		return v.Str, len(v.Str) <= bytesMax && utf8.ValidString(v.Str)
+	case gjson.Number:
+		return v.Raw, len(v.Raw) <= bytesMax
+	default:
+		return "", false
+	}
+}
+
+// readObject reads body as one JSON object and puts each value where place says,
+// nil to pass it over. A name that place wants and the body gives twice is a
+// fault: which one counts would be a guess.
+//
+// The values are views of body; a caller that keeps one clones it.
+func readObject(body []byte, place func(key string) *gjson.Result) (fault string) {
+	if !gjson.ValidBytes(body) {
+		return "body: expected JSON"
+	}
+	// A view instead of a copy: body is not written to until the caller is done.
+	doc := gjson.Parse(unsafe.String(unsafe.SliceData(body), len(body)))
+	if !doc.IsObject() {
+		return "body: expected a JSON object"
+	}
+	doc.ForEach(func(key, value gjson.Result) bool {
+		at := place(key.Str)
+		if at == nil {
+			return true
+		}
+		if at.Exists() {
+			fault = "body: a field is given twice"
+			return false
+		}
+		*at = value
+		return true
+	})
+	return fault
+}
+
+func unknown(detail string) Verdict {
+	return Verdict{Outcome: exchange.OutcomeUnknown, Reason: exchange.ReasonBuyerError, Detail: detail}
+}
+
+// ReadPost reads {"accepted":..,..} by DESIGN.md's table. Where status and
+// body disagree the buyer may have the lead: unknown.
+func (n *native) ReadPost(r *Reply, d *exchange.Delivery) Verdict {
+	refused := r.Status >= 400 && r.Status < 500 && r.Status != 408
+	if !refused && (r.Status < 200 || r.Status > 299) {
+		return unknown("status " + strconv.Itoa(r.Status))
+	}
+	a, fault := readAnswer(r.Body)
+	switch {
+	case fault != "" && refused:
+		return rejected("", "status "+strconv.Itoa(r.Status))
+	case fault != "":
+		return unknown(fault)
+	case refused && a.accepted.Type == gjson.True:
+		return unknown("status " + strconv.Itoa(r.Status) + " refuses, body accepts")
+	case refused:
+		return rejected(a.reason.Str, "status "+strconv.Itoa(r.Status))
+	case a.accepted.Type == gjson.True:
+		return a.accept(d)
+	case a.accepted.Type == gjson.False:
+		return rejected(a.reason.Str, "refused")
+	default:
+		return unknown("accepted: expected true or false")
+	}
+}
+
+func rejected(reason, detail string) Verdict {
+	v := Verdict{Outcome: exchange.OutcomeRejected, Reason: exchange.ReasonPostRejected, Detail: detail}
+	if strings.EqualFold(reason, "duplicate") {
+		v.Reason = exchange.ReasonDuplicate
+	}
+	return v
+}
+
+// answer is a post's reply, field by field, before anyone judges it.
+type answer struct {
+	accepted, id, redirect, price, reason gjson.Result
+}
+
+func readAnswer(body []byte) (a answer, fault string) {
+	fault = readObject(body, func(key string) *gjson.Result {
+		switch key {
+		case "accepted":
+			return &a.accepted
+		case "id":
+			return &a.id
+		case "redirect_url":
+			return &a.redirect
+		case "price":
+			return &a.price
+		case "reason":
+			return &a.reason
+		}
+		return nil
+	})
+	return a, fault
+}
+
+// accept turns a readable accept into a verdict. The buyer has the lead: what
+// else it says badly is dropped and told, and takes nothing back.
+func (a *answer) accept(d *exchange.Delivery) Verdict {
+	v := Verdict{Outcome: exchange.OutcomeAccepted}
+	if id, ok := textOf(a.id, RefBytesMax); ok {
+		v.Ref = strings.Clone(id)
+	} else {
+		v.Detail = "id: expected a string of at most 256 bytes"
+	}
+	if a.redirect.Exists() && a.redirect.Type != gjson.Null && a.redirect.Raw != `""` {
+		v.RedirectURL, v.RedirectDropped = readRedirect(a.redirect)
+	}
+	if a.price.Exists() && a.price.Type != gjson.Null {
+		price, err := moneyOf(a.price)
+		v.PriceChanged = err != nil || price != d.Price
+	}
+	return v
+}
+
+func readRedirect(v gjson.Result) (text string, dropped bool) {
+	if v.Type != gjson.String || len(v.Str) > RedirectBytesMax {
+		return "", true
+	}
+	u, err := url.Parse(v.Str)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		return "", true
+	}
+	return strings.Clone(v.Str), false
+}

@@ -1,0 +1,123 @@
+package bidder
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"vendue/bidder/adapters"
+	"vendue/exchange"
+)
+
+// Bidder speaks to the buyers of one accepted config. It is immutable but for
+// its contracts' guesses of how fast they answer, and safe for concurrent use.
+// A reload makes another; both may be used until the old one's last auction ends.
+type Bidder struct {
+	t         *Transport
+	contracts []*contract
+}
+
+// contract is one contract, compiled.
+type contract struct {
+	terms   *exchange.Contract
+	adapter adapters.Adapter
+	ping    [2]*endpoint // live and test; nil: not pinged
+	post    [2]*endpoint
+	secret  []byte
+	ms      *contractMetrics
+	pace    atomic.Int64 // how long an answer usually takes, nanoseconds; 0: none came yet
+}
+
+// New compiles a config. All faults are returned at once, each naming the
+// contract and the field. The transport begins to connect to new buyers.
+func New(cfg Config, t *Transport) (*Bidder, error) {
+	type kind struct {
+		format   string
+		vertical *exchange.Vertical
+	}
+	b := &Bidder{t: t, contracts: make([]*contract, len(cfg.Contracts))}
+	shared := make(map[kind]adapters.Adapter)
+	var faults []error
+	for i := range cfg.Contracts {
+		from := &cfg.Contracts[i]
+		if from.Terms == nil || from.Terms.Index != i {
+			return nil, fmt.Errorf("BUG: contract %d of the bidder's config is not contract %d of the market", i, i)
+		}
+		k := kind{from.Format, from.Terms.Vertical}
+		if shared[k] == nil {
+			a, err := adapters.New(from.Format, from.Terms.Vertical)
+			if err != nil {
+				faults = append(faults, fmt.Errorf("contract %s: %w", from.Terms.ID, err))
+				continue
+			}
+			shared[k] = a
+		}
+		c, err := compile(from, shared[k], t)
+		if err != nil {
+			faults = append(faults, err)
+		}
+		b.contracts[i] = c
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return b, nil
+}
+
+func compile(from *Contract, adapter adapters.Adapter, t *Transport) (*contract, error) {
+	c := &contract{terms: from.Terms, adapter: adapter, secret: from.Secret, ms: newContractMetrics(t.set, from.Terms.ID)}
+	var faults []error
+	both := func(phase string, e Endpoint) (ends [2]*endpoint) {
+		urls := [2]string{e.URL, e.TestURL}
+		if urls[1] == "" {
+			urls[1] = urls[0]
+		}
+		for i, u := range urls {
+			if u == "" {
+				continue
+			}
+			end, err := newEndpoint(t, u, e.Headers, adapter.ContentType())
+			if err != nil && (i == 0 || u != urls[0]) {
+				faults = append(faults, fmt.Errorf("contract %s: %s: %w", from.Terms.ID, phase, err))
+			}
+			ends[i] = end
+		}
+		return ends
+	}
+	c.ping, c.post = both("ping", from.Ping), both("post", from.Post)
+	if c.terms.Pinged && from.Ping.URL == "" {
+		faults = append(faults, fmt.Errorf("contract %s: ping: url: missing", from.Terms.ID))
+	}
+	if from.Post.URL == "" {
+		faults = append(faults, fmt.Errorf("contract %s: post: url: missing", from.Terms.ID))
+	}
+	return c, errors.Join(faults...)
+}
+
+// contract returns what was compiled for terms.
+func (b *Bidder) contract(terms *exchange.Contract) *contract {
+	if terms.Index >= len(b.contracts) || b.contracts[terms.Index].terms != terms {
+		panic("BUG: contract " + string(terms.ID) + " is of another config")
+	}
+	return b.contracts[terms.Index]
+}
+
+// side is the place of live and test endpoints.
+func side(test bool) int {
+	if test {
+		return 1
+	}
+	return 0
+}
+
+// took notes how long an answer took. Two auctions may lose one another's
+// note: it is a guess, and only the order of waiting hangs on it.
+func (c *contract) took(d time.Duration) {
+	old := c.pace.Load()
+	if old == 0 {
+		c.pace.Store(int64(d))
+		return
+	}
+	c.pace.Store(old + (int64(d)-old)/4)
+}

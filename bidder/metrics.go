@@ -1,0 +1,75 @@
+package bidder
+
+import (
+	"fmt"
+	"time"
+
+	"vendue/exchange"
+
+	"github.com/VictoriaMetrics/metrics"
+)
+
+// transportMetrics are the transport's own.
+type transportMetrics struct {
+	open       *metrics.Counter // goes up and down
+	dials      *metrics.Counter
+	dialErrors *metrics.Counter
+}
+
+func newTransportMetrics(ms *metrics.Set) *transportMetrics {
+	return &transportMetrics{
+		open:       ms.GetOrCreateCounter("vendue_bidder_connections"),
+		dials:      ms.GetOrCreateCounter("vendue_bidder_dials_total"),
+		dialErrors: ms.GetOrCreateCounter("vendue_bidder_dial_errors_total"),
+	}
+}
+
+// contractMetrics are one contract's, found once per accepted config. Times
+// are the buyer's own: from asking to the answer.
+type contractMetrics struct {
+	pings, retries, late *metrics.Counter
+	answers              [exchange.ReasonCount]*metrics.Counter // by what a ping came to; nil: cannot happen
+	answerSeconds        *metrics.Histogram
+	posts                [exchange.OutcomeUnknown + 1]*metrics.Counter
+	postSeconds          *metrics.Histogram
+	redirectsDropped     *metrics.Counter
+}
+
+// pingEnds are the reasons that an Answer can have.
+var pingEnds = [...]exchange.Reason{
+	exchange.ReasonNone, exchange.ReasonNoBid, exchange.ReasonTimeout,
+	exchange.ReasonBuyerError, exchange.ReasonNoTime, exchange.ReasonConcurrency,
+}
+
+func newContractMetrics(ms *metrics.Set, id exchange.ContractID) *contractMetrics {
+	counter := func(name string) *metrics.Counter {
+		return ms.GetOrCreateCounter(fmt.Sprintf("vendue_bidder_%s_total{contract=%q}", name, id))
+	}
+	m := &contractMetrics{
+		pings:            counter("pings"),
+		retries:          counter("ping_retries"),
+		late:             counter("late"),
+		answerSeconds:    ms.GetOrCreateHistogram(fmt.Sprintf("vendue_bidder_answer_seconds{contract=%q}", id)),
+		postSeconds:      ms.GetOrCreateHistogram(fmt.Sprintf("vendue_bidder_post_seconds{contract=%q}", id)),
+		redirectsDropped: counter("redirects_dropped"),
+	}
+	for _, reason := range pingEnds {
+		word := reason.String()
+		if reason == exchange.ReasonNone {
+			word = "bid"
+		}
+		m.answers[reason] = ms.GetOrCreateCounter(fmt.Sprintf("vendue_bidder_answers_total{contract=%q,result=%q}", id, word))
+	}
+	for o := exchange.OutcomeAccepted; o <= exchange.OutcomeUnknown; o++ {
+		m.posts[o] = ms.GetOrCreateCounter(fmt.Sprintf("vendue_bidder_posts_total{contract=%q,outcome=%q}", id, o))
+	}
+	return m
+}
+
+// ended counts how a ping ended. Only real answers have an answer's time.
+func (m *contractMetrics) ended(reason exchange.Reason, elapsed time.Duration) {
+	m.answers[reason].Inc()
+	if reason == exchange.ReasonNone || reason == exchange.ReasonNoBid {
+		m.answerSeconds.Update(elapsed.Seconds())
+	}
+}

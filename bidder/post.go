@@ -1,0 +1,133 @@
+package bidder
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"vendue/exchange"
+)
+
+// letter is the memory of one post under way.
+type letter struct{ body, extra, out []byte }
+
+// letterBytesKept bounds the memory of one pooled letter.
+const letterBytesKept = 32 << 10
+
+var letters = sync.Pool{New: func() any { return new(letter) }}
+
+// Post delivers a whole lead in one attempt, by d.Deadline, which covers the
+// dial, the write and the answer. The outcome is that of DESIGN.md's table; it
+// is never OutcomeNone.
+func (b *Bidder) Post(d *exchange.Delivery) exchange.Receipt {
+	start := time.Now()
+	c := b.contract(d.Contract)
+	l := letters.Get().(*letter)
+	l.write(c, d, start)
+	r := b.attempt(c, d, l.out)
+	if cap(l.out) <= letterBytesKept {
+		clear(l.body[:cap(l.body)]) // personal data does not lie about in a pool
+		clear(l.out[:cap(l.out)])
+		letters.Put(l)
+	}
+	r.Elapsed = time.Since(start)
+	c.ms.posts[r.Outcome].Inc()
+	if r.Outcome != exchange.OutcomeNotDelivered {
+		c.ms.postSeconds.Update(r.Elapsed.Seconds())
+	}
+	return r
+}
+
+// write makes the request in l.out.
+func (l *letter) write(c *contract, d *exchange.Delivery, now time.Time) {
+	l.body = c.adapter.AppendPost(l.body[:0], d)
+	l.extra = append(l.extra[:0], "Idempotency-Key: "...)
+	from := len(l.extra)
+	l.extra = d.LeadID.Append(l.extra)
+	l.extra = strconv.AppendUint(append(l.extra, '-'), uint64(d.Leg), 10)
+	key := l.extra[from:]
+	l.extra = append(l.extra, "\r\n"...)
+	if len(c.secret) > 0 {
+		l.extra = appendSignature(l.extra, c.secret, key, l.body, now)
+	}
+	l.out = c.post[side(d.Test)].appendRequest(l.out[:0], l.extra, l.body)
+}
+
+// attempt sends the request once and judges the answer.
+func (b *Bidder) attempt(c *contract, d *exchange.Delivery, request []byte) exchange.Receipt {
+	conn, r := b.deliver(c, d, request)
+	if conn == nil {
+		return r
+	}
+	err := conn.wait(d.Deadline)
+	now := time.Now()
+	switch {
+	case err == errWouldBlock:
+		b.t.drain(conn, c.ms, now)
+		return exchange.Receipt{Outcome: exchange.OutcomeUnknown, Reason: exchange.ReasonTimeout, Detail: "no answer in time"}
+	case err != nil:
+		r := exchange.Receipt{Outcome: exchange.OutcomeUnknown, Reason: exchange.ReasonBuyerError, Status: conn.parse.status, Detail: err.Error()}
+		conn.host.discard(conn)
+		return r
+	}
+	reply := conn.reply()
+	v := c.adapter.ReadPost(&reply, d)
+	conn.host.release(conn, now)
+	if v.RedirectDropped {
+		c.ms.redirectsDropped.Inc()
+	}
+	return exchange.Receipt{
+		Outcome: v.Outcome, Reason: v.Reason, BuyerRef: v.Ref, RedirectURL: v.RedirectURL,
+		PriceChanged: v.PriceChanged, Status: reply.Status, Detail: v.Detail,
+	}
+}
+
+// deliver gets a connection and writes the whole request on it. Without a
+// connection the receipt says why the buyer cannot have the lead.
+//
+// The request leaves on one connection only. The second turn of the loop comes
+// when a kept connection turned out closed before it took a single byte.
+func (b *Bidder) deliver(c *contract, d *exchange.Delivery, request []byte) (*conn, exchange.Receipt) {
+	h := c.post[side(d.Test)].host
+	kept := h.take(time.Now())
+	for range 2 {
+		conn, err := kept, error(nil)
+		if conn == nil {
+			if conn, err = h.fresh(d.Deadline); err != nil {
+				return nil, notDelivered(err)
+			}
+		}
+		n, err := conn.wire.write(request, d.Deadline)
+		if err == nil && n == len(request) {
+			return conn, exchange.Receipt{}
+		}
+		h.discard(conn)
+		if n > 0 || kept == nil {
+			if isDeadline(err) {
+				return nil, exchange.Receipt{Outcome: exchange.OutcomeNotDelivered, Reason: exchange.ReasonTimeout, Detail: "the buyer did not take the whole request in time"}
+			}
+			return nil, notDelivered(errWriteFailed)
+		}
+		kept = nil
+	}
+	return nil, notDelivered(errWriteFailed)
+}
+
+// fresh dials a connection for its caller alone.
+func (h *host) fresh(deadline time.Time) (*conn, error) {
+	if !h.reserve() {
+		return nil, errConnsMax
+	}
+	return h.dial(deadline)
+}
+
+func notDelivered(fault error) exchange.Receipt {
+	r := exchange.Receipt{Outcome: exchange.OutcomeNotDelivered, Reason: exchange.ReasonBuyerError, Detail: fault.Error()}
+	switch fault {
+	case errConnsMax:
+		r.Reason = exchange.ReasonConcurrency
+	case errDialTimeout:
+		r.Reason = exchange.ReasonTimeout
+	}
+	return r
+}
