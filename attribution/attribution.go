@@ -1,0 +1,296 @@
+package attribution
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"github.com/rs/zerolog"
+
+	"vendue/attribution/postback"
+	"vendue/exchange"
+)
+
+const (
+	// batchMax is how many entries one batch takes at most.
+	batchMax = 1024
+	// faultPause is how long the follower waits after a fault before it tries again.
+	faultPause = time.Second
+	logEvery   = time.Minute
+)
+
+// Attribution follows the journal.
+//
+// One goroutine, the follower, owns the cursor, the fold and the totals. It
+// reads durable entries in order, gathers what they lead to, writes it with the
+// cursor in one synced batch, and only then makes it visible and wakes the
+// postbacks. A fault (of the journal, the space, a record) leaves the cursor
+// where it is: the same entries are read again after a pause, nothing is ever
+// skipped, and Stats says so.
+//
+// mu guards what others may look at: stats and fault.
+type Attribution struct {
+	deps   Deps
+	log    zerolog.Logger
+	met    counters
+	sender *postback.Sender
+	desk   atomic.Pointer[desk]
+
+	fold  fold  // the follower's alone
+	state state // the follower's alone
+
+	mu      sync.Mutex
+	seen    state
+	durable uint64
+	fault   string
+	lastLog time.Time
+
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+type counters struct {
+	entries, credits, faults, orphans *metrics.Counter
+	uncredited                        [WhyCount]*metrics.Counter
+	batch                             *metrics.Histogram
+}
+
+// New reads the state from the space. Nothing moves until Use and Start.
+func New(deps Deps) (*Attribution, error) {
+	sender, err := postback.New(postback.Deps{Space: deps.Space, Vault: deps.Vault, Log: deps.Log, Metrics: deps.Metrics})
+	if err != nil {
+		return nil, err
+	}
+	a := &Attribution{deps: deps, log: deps.Log, sender: sender}
+	if a.state, err = readState(deps.Space); err != nil {
+		return nil, fmt.Errorf("cannot read attribution's state: %w", err)
+	}
+	a.fold.vault = deps.Vault
+	if a.fold.terms, err = loadTerms(deps.Space); err != nil {
+		return nil, err
+	}
+	a.seen = a.state
+	a.desk.Store(&desk{})
+	a.met = newCounters(deps.Metrics, a)
+	return a, nil
+}
+
+func newCounters(set *metrics.Set, a *Attribution) (c counters) {
+	c.entries = set.NewCounter("vendue_attribution_entries_total")
+	c.credits = set.NewCounter("vendue_attribution_credits_total")
+	c.faults = set.NewCounter("vendue_attribution_faults_total")
+	c.orphans = set.NewCounter("vendue_attribution_orphans_total")
+	c.batch = set.NewHistogram("vendue_attribution_batch_seconds")
+	for w := WhyNone + 1; w < WhyCount; w++ {
+		c.uncredited[w] = set.NewCounter(`vendue_attribution_uncredited_total{reason="` + w.String() + `"}`)
+	}
+	set.NewGauge("vendue_attribution_cursor_seq", func() float64 { return float64(a.Stats().Cursor) })
+	set.NewGauge("vendue_attribution_lag_entries", func() float64 { return float64(a.Stats().Lag) })
+	return c
+}
+
+// Use takes an accepted config: the postbacks and the addresses they may reach.
+// Terms of offers come from the journal, not from here.
+func (a *Attribution) Use(cfg Config) {
+	d, broken := newDesk(cfg)
+	if broken > 0 {
+		a.log.Error().Int("templates", broken).Msg("postback templates cannot be parsed; their notices will stand as not sent")
+	}
+	a.sender.Use(postback.Config{EgressAllow: cfg.EgressAllow, Dial: cfg.Dial})
+	a.desk.Store(d)
+}
+
+// Start begins to follow and to deliver.
+func (a *Attribution) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.cancel = cancel
+	a.sender.Start()
+	a.done.Add(1)
+	go func() {
+		defer a.done.Done()
+		a.follow(ctx)
+	}()
+}
+
+// Stop returns when every goroutine has ended. A batch in hand is finished;
+// requests in flight get two seconds, and are made again at the next start if
+// that did not do. It is called once, after Start.
+func (a *Attribution) Stop() {
+	a.cancel()
+	a.done.Wait()
+	a.sender.Stop()
+}
+
+func (a *Attribution) follow(ctx context.Context) {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for ctx.Err() == nil {
+		n, err := a.step(batchMax)
+		if err == nil && n == 0 {
+			var durable uint64
+			if durable, err = a.deps.Journal.WaitDurable(ctx, a.state.cursor-1); err == nil {
+				a.mu.Lock()
+				a.durable, a.fault = durable, ""
+				a.mu.Unlock()
+				continue
+			}
+		}
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		a.failed(err)
+		pause.Reset(faultPause)
+		select {
+		case <-ctx.Done():
+		case <-pause.C:
+		}
+	}
+}
+
+func (a *Attribution) failed(err error) {
+	a.met.faults.Inc()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fault = err.Error()
+	if time.Since(a.lastLog) >= logEvery {
+		a.lastLog = time.Now()
+		a.log.Error().Err(err).Uint64("seq", a.state.cursor).Msg("attribution cannot go on; it tries again")
+	}
+}
+
+// step follows at most max entries and returns how many there were.
+func (a *Attribution) step(max int) (int, error) {
+	start := time.Now()
+	next, terms := a.state, a.fold.terms
+	over := newOverlay(a.deps.Space)
+	a.fold.view = over
+	intake := a.sender.NewIntake()
+	desk := a.desk.Load()
+	var sales []*Sale
+	cursor, err := a.deps.Journal.Read(next.cursor, max, func(e exchange.Entry) error {
+		if e.Seq != next.cursor {
+			return fmt.Errorf("journal told seq %d, expected %d", e.Seq, next.cursor)
+		}
+		next.cursor++
+		sale, err := a.fold.apply(e)
+		if err != nil || sale == nil {
+			return err
+		}
+		next.totals.add(sale)
+		sales = append(sales, sale)
+		desk.notify(intake, a.deps.Vault, sale)
+		return nil
+	})
+	n := int(next.cursor - a.state.cursor)
+	if err == nil && cursor != next.cursor {
+		err = fmt.Errorf("journal goes on at seq %d after %d entries from %d", cursor, n, a.state.cursor)
+	}
+	if err == nil && n > 0 {
+		err = a.deps.Space.Commit(over.dirty(), func(b Batch) {
+			over.write(b)
+			intake.Write(b)
+			b.Set([]byte(keyState), next.encode())
+		})
+	}
+	if err != nil {
+		a.fold.terms, a.fold.orphans = terms, 0
+		return 0, fmt.Errorf("cannot follow the journal: %w", err)
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	a.state = next
+	a.publish(sales, n)
+	intake.Done()
+	a.met.batch.UpdateDuration(start)
+	return n, nil
+}
+
+func (a *Attribution) publish(sales []*Sale, n int) {
+	a.met.entries.Add(n)
+	a.met.orphans.Add(a.fold.orphans)
+	if a.fold.orphans > 0 {
+		a.log.Error().Int("times", a.fold.orphans).Msg("journal tells the end of attempts it did not tell the start of")
+		a.fold.orphans = 0
+	}
+	for _, s := range sales {
+		if s.Credited() {
+			a.met.credits.Inc()
+		} else {
+			a.met.uncredited[s.Uncredited].Inc()
+		}
+	}
+	a.mu.Lock()
+	a.seen, a.fault = a.state, ""
+	a.durable = max(a.durable, a.state.cursor-1)
+	a.mu.Unlock()
+}
+
+// Stats is how attribution stands.
+type Stats struct {
+	Totals
+	Cursor    uint64          `json:"cursor"` // seq of the last entry that was followed
+	Lag       uint64          `json:"lag"`    // entries known to be durable and not followed yet
+	Fault     string          `json:"fault,omitempty"`
+	Postbacks postback.Counts `json:"postbacks"`
+}
+
+// Stats returns the totals, the cursor and where the postbacks stand. It is cheap.
+func (a *Attribution) Stats() Stats {
+	a.mu.Lock()
+	s := Stats{Totals: a.seen.totals, Cursor: a.seen.cursor - 1, Fault: a.fault}
+	s.Lag = max(a.durable, s.Cursor) - s.Cursor
+	a.mu.Unlock()
+	s.Postbacks = a.sender.Counts()
+	return s
+}
+
+// Healthy returns an error while attribution cannot follow the journal.
+func (a *Attribution) Healthy() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fault != "" {
+		return errors.New(a.fault)
+	}
+	return nil
+}
+
+// overlay is the space with the writes of one batch over it.
+type overlay struct {
+	space  Space
+	writes map[string]write
+}
+
+type write struct {
+	value []byte
+	gone  bool
+}
+
+func newOverlay(space Space) *overlay {
+	return &overlay{space: space, writes: make(map[string]write)}
+}
+
+func (o *overlay) get(key []byte) ([]byte, bool, error) {
+	if w, ok := o.writes[string(key)]; ok {
+		return w.value, !w.gone, nil
+	}
+	return o.space.Get(key)
+}
+
+func (o *overlay) set(key, value []byte) { o.writes[string(key)] = write{value: value} }
+func (o *overlay) del(key []byte)        { o.writes[string(key)] = write{gone: true} }
+func (o *overlay) dirty() bool           { return len(o.writes) > 0 }
+
+func (o *overlay) write(b Batch) {
+	for key, w := range o.writes {
+		if w.gone {
+			b.Delete([]byte(key))
+		} else {
+			b.Set([]byte(key), w.value)
+		}
+	}
+}

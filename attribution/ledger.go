@@ -1,0 +1,84 @@
+package attribution
+
+import (
+	"vendue/attribution/internal/wire"
+	"vendue/exchange"
+)
+
+// AccountKind says whose account it is.
+type AccountKind uint8
+
+// The kinds.
+const (
+	AccountBuyer AccountKind = iota + 1
+	AccountSeller
+	AccountHouse
+	AccountAffiliate
+)
+
+var accountWords = [...]string{"", "buyer", "seller", "house", "affiliate"}
+
+// String returns the kind's word.
+func (k AccountKind) String() string {
+	if int(k) >= len(accountWords) {
+		return "invalid"
+	}
+	return accountWords[k]
+}
+
+// MarshalText returns the word.
+func (k AccountKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// Posting is one line of the ledger: a debit above zero (the account owes), a
+// credit below (it is owed). The postings of one seq sum to zero. Nothing
+// changes or removes a posting.
+type Posting struct {
+	Seq     uint64         `json:"seq"`  // of the event it follows from
+	Line    byte           `json:"line"` // among those of its seq
+	Account AccountKind    `json:"account"`
+	Name    string         `json:"name,omitempty"` // of the buyer, seller or affiliate
+	Amount  exchange.Money `json:"amount"`
+}
+
+// postingsOf books a sale: the buyer owes the revenue, the seller's payout and
+// the house's margin come from it, and the commission moves from its payer's
+// part to the affiliate.
+func postingsOf(s *Sale) []Posting {
+	lines := make([]Posting, 0, 5)
+	post := func(kind AccountKind, name string, amount exchange.Money) {
+		if amount != 0 {
+			lines = append(lines, Posting{Seq: s.Seq, Line: byte(len(lines)), Account: kind, Name: name, Amount: amount})
+		}
+	}
+	post(AccountBuyer, string(s.Buyer), s.Revenue)
+	post(AccountSeller, string(s.Seller), -s.Payout)
+	post(AccountHouse, "", s.Payout-s.Revenue)
+	if s.Credited() {
+		if s.Terms.PaidBy == exchange.PaidByHouse {
+			post(AccountHouse, "", s.Amount)
+		} else {
+			post(AccountSeller, string(s.Seller), s.Amount)
+		}
+		post(AccountAffiliate, string(s.Affiliate), -s.Amount)
+	}
+	return lines
+}
+
+func (p *Posting) encode() []byte {
+	w := wire.Writer{}
+	w.Uint(recordVersion)
+	w.Uint(uint64(p.Account))
+	w.Text(p.Name)
+	w.Int(int64(p.Amount))
+	return w.B
+}
+
+func decodePosting(seq uint64, line byte, b []byte) (p Posting, err error) {
+	r, err := reader("ledger", b)
+	if err != nil {
+		return p, err
+	}
+	p.Seq, p.Line = seq, line
+	p.Account, p.Name, p.Amount = AccountKind(r.Uint()), r.Text(), exchange.Money(r.Int())
+	return p, r.Err()
+}

@@ -1,0 +1,158 @@
+package postback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"code.dny.dev/ssrf"
+	"github.com/valyala/fasthttp"
+)
+
+const (
+	attemptTimeout   = 10 * time.Second
+	replyBytesMax    = 16 << 10
+	connsPerHostMax  = perEndpointMax
+	idleConnDuration = 50 * time.Second
+)
+
+// client is the one HTTP client that speaks to trackers.
+//
+// It never follows a redirect and never repeats a request by itself: fasthttp
+// would resend a GET up to five times, which a job's record would not show.
+// Addresses are judged when a connection is made, after the name was resolved,
+// so a name that changes its address between look-ups gains nothing.
+type client struct {
+	http *fasthttp.Client
+	dial atomic.Pointer[dialer]
+
+	mu     sync.Mutex
+	closed bool // no connection is made any more
+	conns  map[*trackedConn]struct{}
+}
+
+// dialer is replaced whole at a reload.
+type dialer struct {
+	custom func(network, addr string, timeout time.Duration) (net.Conn, error)
+	guard  *ssrf.Guardian
+}
+
+func newClient() *client {
+	c := &client{conns: make(map[*trackedConn]struct{})}
+	c.http = &fasthttp.Client{
+		Name:                          "vendue",
+		DialTimeout:                   c.connect,
+		MaxConnsPerHost:               connsPerHostMax,
+		MaxIdleConnDuration:           idleConnDuration,
+		MaxIdemponentCallAttempts:     1,
+		RetryIfErr:                    func(*fasthttp.Request, int, error) (bool, bool) { return false, false },
+		ReadTimeout:                   attemptTimeout,
+		WriteTimeout:                  attemptTimeout,
+		MaxResponseBodySize:           replyBytesMax,
+		DisablePathNormalizing:        true,
+		DisableHeaderNamesNormalizing: false,
+	}
+	return c
+}
+
+// use takes the addresses that a config allows. Kept connections were made
+// under the old rules, so they are let go.
+func (c *client) use(cfg Config) {
+	var v4, v6 []netip.Prefix
+	for _, p := range cfg.EgressAllow {
+		if p.Addr().Is4() {
+			v4 = append(v4, p)
+		} else {
+			v6 = append(v6, p)
+		}
+	}
+	c.dial.Store(&dialer{
+		custom: cfg.Dial,
+		guard:  ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...)),
+	})
+	c.http.CloseIdleConnections()
+}
+
+func (c *client) connect(addr string, timeout time.Duration) (net.Conn, error) {
+	d := c.dial.Load()
+	var conn net.Conn
+	var err error
+	if d.custom != nil {
+		conn, err = d.custom("tcp", addr, timeout)
+	} else {
+		guarded := net.Dialer{Timeout: timeout, Control: d.guard.Safe}
+		conn, err = guarded.DialContext(context.Background(), "tcp", addr)
+	}
+	if errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork) {
+		return nil, errEgress
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot dial: %w", err)
+	}
+	return c.track(conn)
+}
+
+// trackedConn is a connection that close can break.
+type trackedConn struct {
+	net.Conn
+	owner *client
+}
+
+// Close closes the connection and forgets it.
+func (t *trackedConn) Close() error {
+	t.owner.mu.Lock()
+	delete(t.owner.conns, t)
+	t.owner.mu.Unlock()
+	return t.Conn.Close()
+}
+
+func (c *client) track(conn net.Conn) (net.Conn, error) {
+	t := &trackedConn{Conn: conn, owner: c}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		_ = conn.Close()
+		return nil, net.ErrClosed
+	}
+	c.conns[t] = struct{}{}
+	return t, nil
+}
+
+// close breaks every connection, so that no request outlives it by more than a dial.
+func (c *client) close() {
+	c.mu.Lock()
+	c.closed = true
+	open := make([]net.Conn, 0, len(c.conns))
+	for t := range c.conns {
+		open = append(open, t.Conn)
+	}
+	c.mu.Unlock()
+	for _, conn := range open {
+		_ = conn.Close()
+	}
+	c.http.CloseIdleConnections()
+}
+
+// get asks for a URL and returns the status, 0 if none was read, and what the
+// tracker wants waited.
+func (c *client) get(url []byte) (status int, retryAfter time.Duration, err error) {
+	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(resp)
+	req.SetRequestURIBytes(url)
+	req.Header.SetMethod(fasthttp.MethodGet)
+	resp.SetStatusCode(0)
+	err = c.http.DoTimeout(req, resp, attemptTimeout)
+	if errors.Is(err, fasthttp.ErrBodyTooLarge) {
+		err = nil // the status was read, and no more of the body is wanted
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("cannot deliver: %w", err)
+	}
+	return resp.StatusCode(), retryAfterOf(resp.Header.Peek(fasthttp.HeaderRetryAfter), time.Now()), nil
+}

@@ -1,0 +1,12 @@
+// Package postback tells affiliates' trackers what they earned: templates,
+// durable jobs, delivery and retries.
+//
+// It owns the template language, the jobs in attribution's keyspace (keys that
+// begin with P), the schedule, and the one HTTP client that speaks to
+// trackers. A job is delivered at least once under one constant id, or stands
+// visibly among the dead or the not sent.
+//
+// It never decides who earned what, never reads the journal, never follows a
+// redirect, never connects to a private address that the config did not
+// allow, and never logs more of a URL than its host.
+package postback

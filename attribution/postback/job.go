@@ -1,0 +1,226 @@
+package postback
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+
+	"vendue/attribution/internal/wire"
+	"vendue/exchange"
+)
+
+// State is how a job stands.
+//
+//	waiting -> delivered   a tracker answered 2xx
+//	waiting -> dead        the schedule is over, the tracker refused it, or said that it is gone
+//	not_sent               from the start: the template needed a value that was not there
+//
+// All but waiting are final.
+type State uint8
+
+// The states.
+const (
+	Waiting State = iota + 1
+	Delivered
+	Dead
+	NotSent
+)
+
+var stateWords = [...]string{"", "waiting", "delivered", "dead", "not_sent"}
+
+// String returns the state's word.
+func (s State) String() string {
+	if int(s) >= len(stateWords) {
+		return "invalid"
+	}
+	return stateWords[s]
+}
+
+// MarshalText returns the word.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Key names a job: the journal's seq of the sale it tells of, and its place
+// among that sale's jobs. Keys sort as the sales happened.
+type Key struct {
+	Seq uint64
+	No  uint16
+}
+
+const keyBytes = 10
+
+func (k Key) append(dst []byte) []byte {
+	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint64(dst, k.Seq), k.No)
+}
+
+func keyOf(b []byte) Key {
+	return Key{binary.BigEndian.Uint64(b), binary.BigEndian.Uint16(b[8:])}
+}
+
+// Job is one notice to one tracker.
+type Job struct {
+	Key          Key
+	State        State
+	Affiliate    exchange.AffiliateID
+	Lead         exchange.LeadID
+	Event        string // lead.sold
+	ConversionID string // constant over retries
+	Endpoint     string // scheme, host and port; the unit of queueing
+	Notice       Notice // the postback as the affiliate asked for it; the unit of 410
+	URL          exchange.Sealed
+	Created      int64  // Unix nanoseconds
+	Due          int64  // Unix nanoseconds of the next attempt while waiting; 0: at once
+	Reason       string // why it is dead or not sent
+	Attempts     []Attempt
+}
+
+// Attempt is one try to deliver a job.
+type Attempt struct {
+	At     int64  `json:"at"`               // Unix nanoseconds of its end
+	Status int    `json:"status,omitempty"` // HTTP status, 0 if none was read
+	Fault  string `json:"fault,omitempty"`  // timeout, dial, tls, reset, egress_refused, ..
+}
+
+// Notice is the hash of an affiliate and a template: what 410 switches off.
+type Notice uint64
+
+// NoticeOf names the postback of an affiliate. Another template is another notice.
+func NoticeOf(affiliate exchange.AffiliateID, event, template string) Notice {
+	return Notice(xxhash.Sum64String(fmt.Sprintf("%d:%s%d:%s%s", len(affiliate), affiliate, len(event), event, template)))
+}
+
+// endpointID is an Endpoint in 8 bytes.
+type endpointID uint64
+
+func endpointOf(endpoint string) endpointID { return endpointID(xxhash.Sum64String(endpoint)) }
+
+// The keys in attribution's space. Everything of postback's begins with P.
+//
+//	Pj key                       -> job
+//	Pd endpoint(8) order(8) key  -> nothing; the waiting jobs. Order is the seq before the first attempt, the due time after
+//	Px key                       -> nothing; the dead and the not sent
+//	Pg notice(8)                 -> Unix nanoseconds at which a tracker said 410
+//	Pm                           -> settled totals
+//	Pn                           -> created totals
+//
+// A fresh job's order is its seq, far below any time: fresh jobs go first, in
+// the order of their sales, and the sender can remember how far it has read.
+const (
+	prefixJob    = "Pj"
+	prefixDue    = "Pd"
+	prefixDead   = "Px"
+	prefixGone   = "Pg"
+	keySettled   = "Pm"
+	keyCreated   = "Pn"
+	orderFreshly = 1 << 60 // orders below are seqs, above are Unix nanoseconds
+	jobVersion   = 1
+	// attemptsMax bounds a record; the schedule ends before it.
+	attemptsMax = 32
+)
+
+func jobKey(k Key) []byte  { return k.append([]byte(prefixJob)) }
+func deadKey(k Key) []byte { return k.append([]byte(prefixDead)) }
+
+func dueKey(ep endpointID, order uint64, k Key) []byte {
+	return k.append(duePrefix(ep, order))
+}
+
+func duePrefix(ep endpointID, order uint64) []byte {
+	b := binary.BigEndian.AppendUint64([]byte(prefixDue), uint64(ep))
+	return binary.BigEndian.AppendUint64(b, order)
+}
+
+const dueKeyBytes = len(prefixDue) + 16 + keyBytes
+
+func parseDueKey(b []byte) (ep endpointID, order uint64, k Key, err error) {
+	if len(b) != dueKeyBytes {
+		return 0, 0, Key{}, fmt.Errorf("postback index: %w", wire.ErrCorrupt)
+	}
+	b = b[len(prefixDue):]
+	return endpointID(binary.BigEndian.Uint64(b)), binary.BigEndian.Uint64(b[8:]), keyOf(b[16:]), nil
+}
+
+func goneKey(n Notice) []byte {
+	return binary.BigEndian.AppendUint64([]byte(prefixGone), uint64(n))
+}
+
+// order is where a waiting job stands in its endpoint's line.
+func (j *Job) order() uint64 {
+	if len(j.Attempts) == 0 {
+		return j.Key.Seq
+	}
+	return uint64(j.Due)
+}
+
+func (j *Job) encode() []byte {
+	w := wire.Writer{B: make([]byte, 0, 192+len(j.URL))}
+	w.Uint(jobVersion)
+	w.Uint(uint64(j.State))
+	w.Text(string(j.Affiliate))
+	w.Raw(j.Lead[:])
+	w.Text(j.Event)
+	w.Text(j.ConversionID)
+	w.Text(j.Endpoint)
+	w.Uint(uint64(j.Notice))
+	w.Text(string(j.URL))
+	w.Int(j.Created)
+	w.Int(j.Due)
+	w.Text(j.Reason)
+	w.Uint(uint64(len(j.Attempts)))
+	for _, a := range j.Attempts {
+		w.Int(a.At)
+		w.Uint(uint64(a.Status))
+		w.Text(a.Fault)
+	}
+	return w.B
+}
+
+func decodeJob(k Key, b []byte) (Job, error) {
+	r := wire.Reader{B: b}
+	if v := r.Uint(); v != jobVersion {
+		return Job{}, fmt.Errorf("postback job: version %d, expected %d", v, jobVersion)
+	}
+	j := Job{Key: k, State: State(r.Uint()), Affiliate: exchange.AffiliateID(r.Text())}
+	r.Raw(j.Lead[:])
+	j.Event, j.ConversionID, j.Endpoint = r.Text(), r.Text(), r.Text()
+	j.Notice = Notice(r.Uint())
+	j.URL = exchange.Sealed(r.Text())
+	j.Created, j.Due, j.Reason = r.Int(), r.Int(), r.Text()
+	for range min(r.Count(), attemptsMax) {
+		j.Attempts = append(j.Attempts, Attempt{At: r.Int(), Status: int(r.Uint()), Fault: r.Text()})
+	}
+	if err := r.Err(); err != nil {
+		return Job{}, fmt.Errorf("postback job: %w", err)
+	}
+	return j, nil
+}
+
+// Counts says where the jobs stand. Created = Waiting + Delivered + Dead + NotSent.
+type Counts struct {
+	Created   uint64 `json:"created"`
+	Waiting   uint64 `json:"waiting"`
+	Delivered uint64 `json:"delivered"`
+	Dead      uint64 `json:"dead"`
+	NotSent   uint64 `json:"not_sent"`
+}
+
+// totals are kept in two records, one per writer, so that the follower's batch
+// and the sender's never write the same key.
+func encodeTotals(a, b uint64) []byte {
+	w := wire.Writer{}
+	w.Uint(jobVersion)
+	w.Uint(a)
+	w.Uint(b)
+	return w.B
+}
+
+func readTotals(space Space, key string) (a, b uint64, err error) {
+	v, ok, err := space.Get([]byte(key))
+	if err != nil || !ok {
+		return 0, 0, err
+	}
+	r := wire.Reader{B: v}
+	r.Uint()
+	a, b = r.Uint(), r.Uint()
+	return a, b, r.Err()
+}

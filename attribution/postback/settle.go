@@ -1,0 +1,221 @@
+package postback
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/http"
+	"time"
+
+	"vendue/exchange"
+)
+
+// settle writes the ends of attempts in one synced batch and lets their places
+// go. What could not be written is returned, to be tried again.
+func (s *Sender) settle(rs []result) []result {
+	if len(rs) == 0 {
+		return nil
+	}
+	delivered, dead := s.settled.delivered.Load(), s.settled.dead.Load()
+	var gone []Notice
+	for i := range rs {
+		switch {
+		case rs[i].fault != nil || rs[i].drop:
+			continue
+		case rs[i].job.State == Delivered:
+			delivered++
+		case rs[i].job.State == Dead:
+			dead++
+		}
+		if rs[i].verdict == verdictGone {
+			gone = append(gone, rs[i].job.Notice)
+		}
+	}
+	err := s.space.Commit(true, func(b Batch) {
+		for i := range rs {
+			write(b, &rs[i])
+		}
+		b.Set([]byte(keySettled), encodeTotals(delivered, dead))
+	})
+	if err != nil {
+		s.fault("cannot write the ends of postbacks", err)
+		return rs
+	}
+	s.settled.delivered.Store(delivered)
+	s.settled.dead.Store(dead)
+	s.markGone(gone)
+	for i := range rs {
+		s.release(&rs[i])
+	}
+	return nil
+}
+
+// write puts one end and its place in the indexes into the batch.
+func write(b Batch, r *result) {
+	if r.fault != nil {
+		return
+	}
+	b.Delete(dueKey(r.ep.id, r.item.order, r.item.key))
+	if r.drop {
+		return
+	}
+	b.Set(jobKey(r.item.key), r.job.encode())
+	switch r.job.State {
+	case Waiting:
+		b.Set(dueKey(r.ep.id, r.job.order(), r.item.key), nil)
+	case Dead:
+		b.Set(deadKey(r.item.key), nil)
+	}
+	if r.verdict == verdictGone {
+		b.Set(goneKey(r.job.Notice), binary.BigEndian.AppendUint64(nil, uint64(r.now.UnixNano())))
+	}
+}
+
+// release gives an attempt's place back and learns from how it went.
+func (s *Sender) release(r *result) {
+	ep := r.ep
+	s.line.running--
+	ep.running--
+	delete(ep.held, r.item.key)
+	if r.drop {
+		s.met.faults.Inc()
+		s.log.Error().Uint64("seq", r.item.key.Seq).Msg("postback index names a job that is not there")
+		return
+	}
+	if r.fault != nil {
+		// The job stays where it is; the mark moves back so that it is read again, after a pause.
+		s.fault("cannot read a waiting postback", r.fault)
+		ep.pausedUntil = r.now.Add(commitPause).UnixNano()
+		ep.rewind(r.item)
+		return
+	}
+	if r.job.State == Waiting {
+		ep.rewind(item{r.item.key, r.job.order()})
+		if ep.nextDue == 0 || r.job.Due < ep.nextDue {
+			ep.nextDue = r.job.Due
+		}
+	}
+	s.met.attempts[r.verdict].Inc()
+	s.judge(r)
+}
+
+// rewind makes sure that an index entry will be read.
+func (ep *endpoint) rewind(it item) {
+	key := dueKey(ep.id, it.order, it.key)
+	mark := &ep.late
+	if it.order < orderFreshly {
+		mark = &ep.fresh
+		ep.more = true
+	}
+	if bytes.Compare(key, *mark) < 0 {
+		*mark = key
+		ep.more = true
+	}
+}
+
+// judge keeps count of an endpoint's faults and says them, at most one line a minute.
+func (s *Sender) judge(r *result) {
+	ep := r.ep
+	if len(r.job.Attempts) == 0 {
+		return // switched off by an earlier 410; nothing was tried
+	}
+	last := r.job.Attempts[len(r.job.Attempts)-1]
+	if r.verdict != verdictRetry {
+		ep.fails = 0
+		if r.verdict == verdictDelivered {
+			return
+		}
+	} else {
+		ep.fails++
+	}
+	if r.retryAfter > 0 && (last.Status == http.StatusTooManyRequests || last.Status == http.StatusServiceUnavailable) {
+		ep.pausedUntil = r.now.Add(min(r.retryAfter, retryAfterMax)).UnixNano()
+	}
+	ep.unsaid++
+	if r.now.Sub(ep.lastLog) < logEvery && r.verdict != verdictGone {
+		return
+	}
+	text := "tracker did not take a postback"
+	if r.verdict == verdictGone {
+		text = "tracker said that a postback is gone: it is switched off"
+	}
+	s.log.Warn().Str("endpoint", r.job.Endpoint).Str("affiliate", string(r.job.Affiliate)).
+		Int("status", last.Status).Str("fault", last.Fault).Str("state", r.job.State.String()).Int("times", ep.unsaid).Msg(text)
+	ep.lastLog, ep.unsaid = r.now, 0
+}
+
+func (s *Sender) markGone(notices []Notice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range notices {
+		s.gone[n] = struct{}{}
+	}
+}
+
+func (s *Sender) fault(what string, err error) {
+	s.met.faults.Inc()
+	s.log.Error().Err(err).Msg(what)
+}
+
+// Filter says which jobs are wanted.
+type Filter struct {
+	State     State                // 0: any
+	Affiliate exchange.AffiliateID // "": any
+	After     Key                  // jobs behind this one
+	Limit     int                  // 0 or above jobsMax: jobsMax
+}
+
+const jobsMax = 1000
+
+// Jobs lists jobs in the order of their sales. Without an index for the wanted
+// state (delivered, waiting) it looks at the jobs behind After in turn, at most
+// lookMax of them; next is where to go on, and is zero when the end was reached.
+func (s *Sender) Jobs(f Filter) (jobs []Job, next Key, err error) {
+	const lookMax = 100_000
+	if f.Limit <= 0 || f.Limit > jobsMax {
+		f.Limit = jobsMax
+	}
+	prefix := prefixJob
+	if f.State == Dead || f.State == NotSent {
+		prefix = prefixDead
+	}
+	looked := 0
+	lo := append(f.After.append([]byte(prefix)), 0)
+	err = s.space.Scan(lo, after(prefix), func(k, v []byte) (bool, error) {
+		if looked++; looked > lookMax || len(jobs) >= f.Limit {
+			return false, nil
+		}
+		key := keyOf(k[len(prefix):])
+		j, err := s.jobAt(prefix, key, v)
+		if err != nil {
+			return false, err
+		}
+		next = key
+		if (f.State == 0 || j.State == f.State) && (f.Affiliate == "" || j.Affiliate == f.Affiliate) {
+			jobs = append(jobs, j)
+		}
+		return true, nil
+	})
+	if looked <= lookMax && len(jobs) < f.Limit {
+		next = Key{}
+	}
+	return jobs, next, err
+}
+
+func (s *Sender) jobAt(prefix string, key Key, v []byte) (Job, error) {
+	if prefix == prefixDead {
+		var ok bool
+		var err error
+		if v, ok, err = s.space.Get(jobKey(key)); err != nil || !ok {
+			return Job{Key: key}, err
+		}
+	}
+	return decodeJob(key, v)
+}
+
+// retryAt is when a waiting job is tried again, zero at once.
+func (j *Job) RetryAt() time.Time {
+	if j.Due == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, j.Due).UTC()
+}

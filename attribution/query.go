@@ -1,0 +1,56 @@
+package attribution
+
+import (
+	"vendue/attribution/postback"
+	"vendue/exchange"
+)
+
+// Sales calls fn for each sold leg from seq from on, credited or not, in the
+// order of the journal, until fn returns false.
+func (a *Attribution) Sales(from uint64, fn func(Sale) bool) error {
+	return a.deps.Space.Scan(saleKey(from), after(prefixSale), func(k, v []byte) (bool, error) {
+		s, err := decodeSale(seqOf(k, prefixSale), v)
+		if err != nil {
+			return false, err
+		}
+		return fn(s), nil
+	})
+}
+
+// Credits calls fn for each credited leg from seq from on.
+func (a *Attribution) Credits(from uint64, fn func(Sale) bool) error {
+	return a.Sales(from, func(s Sale) bool { return !s.Credited() || fn(s) })
+}
+
+// Explain returns the sold legs of a lead: touches considered, dropped and
+// why, rule and result. It is empty for a lead that was not sold.
+func (a *Attribution) Explain(lead exchange.LeadID) (sales []Sale, err error) {
+	const legsMax = 64
+	err = a.deps.Space.Scan(leadKey(lead, 0), append(leadKey(lead, ^uint64(0)), 0), func(k, _ []byte) (bool, error) {
+		seq := seqOf(k, prefixLead+string(lead[:]))
+		v, ok, err := a.deps.Space.Get(saleKey(seq))
+		if err != nil || !ok {
+			return false, err
+		}
+		s, err := decodeSale(seq, v)
+		sales = append(sales, s)
+		return len(sales) < legsMax, err
+	})
+	return sales, err
+}
+
+// Ledger calls fn for each posting from seq from on, until fn returns false.
+func (a *Attribution) Ledger(from uint64, fn func(Posting) bool) error {
+	return a.deps.Space.Scan(ledgerKey(from, 0), after(prefixLedger), func(k, v []byte) (bool, error) {
+		p, err := decodePosting(seqOf(k, prefixLedger), k[len(k)-1], v)
+		if err != nil {
+			return false, err
+		}
+		return fn(p), nil
+	})
+}
+
+// Postbacks lists jobs: see postback.Sender.Jobs.
+func (a *Attribution) Postbacks(f postback.Filter) ([]postback.Job, postback.Key, error) {
+	return a.sender.Jobs(f)
+}
