@@ -1,11 +1,10 @@
 package configs
 
 import (
-	"net/url"
-	"strings"
 	"time"
 
 	"vendue/attribution"
+	"vendue/attribution/postback"
 	"vendue/exchange"
 )
 
@@ -23,25 +22,14 @@ func (l *loader) affiliate(e entry) {
 	l.cfg.Attribution.Affiliates = append(l.cfg.Attribution.Affiliates, a)
 }
 
-// template checks a postback's URL as far as configs can: absolute http or
-// https, and no macro before the path, where a value would choose the host.
+// template checks a postback's URL with the room that will expand it.
 func (l *loader) template(n *node) string {
 	s, ok := l.text(n)
 	if !ok {
 		return ""
 	}
-	_, rest, _ := strings.Cut(s, "://")
-	host := rest
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		host = rest[:i]
-	}
-	if strings.ContainsAny(host, "{}") {
-		l.fault(n.pos, "expected no macro in the host of a postback's URL")
-		return s
-	}
-	u, err := url.Parse(strings.NewReplacer("{", "", "}", "", "|", "").Replace(s))
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil || len(s) > 4096 {
-		l.fault(n.pos, "expected an absolute http or https URL without user and password")
+	if _, err := postback.Parse(s); err != nil {
+		l.fault(n.pos, "postback's URL, %s", err)
 	}
 	return s
 }
@@ -51,7 +39,7 @@ func (l *loader) offer(e entry) {
 	o := exchange.Offer{ID: exchange.OfferID(e.key), Landing: l.url(t.need("landing"))}
 	a := l.table(t.opt("attribution"), "model", "window")
 	o.Model = exchange.Model(l.word(a.opt("model"), 0, exchange.LastTouch.String(), exchange.FirstTouch.String()) + 1)
-	o.WindowSec = int64(l.duration(a.opt("window"), 30*24*time.Hour, span{time.Second - 1, offersMax}) / time.Second)
+	o.WindowSec = int64(l.duration(a.opt("window"), 30*24*time.Hour, span{time.Second, rememberedMax}) / time.Second)
 	c := l.table(t.need("commission"), "percent", "of", "paid_by")
 	if n := c.need("percent"); n != nil {
 		if s, ok := l.text(n); ok {

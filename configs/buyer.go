@@ -59,12 +59,12 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 	if c.Pinged {
 		p := l.table(t.opt("ping"), "url", "test_url", "headers", "timeout", "max_bid")
 		wire.Ping = l.endpoint(p)
-		c.PingTimeout = l.duration(p.opt("timeout"), 200*time.Millisecond, span{0, bidMax})
+		c.PingTimeout = l.duration(p.opt("timeout"), 200*time.Millisecond, span{time.Millisecond, bidMax})
 		c.MaxBid = l.price(p.opt("max_bid"))
 	}
 	p := l.table(t.need("post"), "url", "test_url", "headers", "timeout", "on_unknown")
 	wire.Post = l.endpoint(p)
-	c.PostTimeout = l.duration(p.opt("timeout"), 3*time.Second, span{0, postMax})
+	c.PostTimeout = l.duration(p.opt("timeout"), 3*time.Second, span{time.Millisecond, postMax})
 	c.OnUnknown = exchange.OnUnknown(l.word(p.opt("on_unknown"), 0, "hold", "continue"))
 	l.market.Contracts = append(l.market.Contracts, c)
 	l.market.ByName[id] = c
@@ -84,7 +84,7 @@ func (l *loader) tree(e entry) {
 		t := l.table(item, "method", "window", "contracts")
 		tier := exchange.Tier{
 			Method: exchange.Method(l.word(t.opt("method"), 0, exchange.MethodAuction.String(), exchange.MethodPriority.String()) + 1),
-			Window: l.duration(t.opt("window"), 0, span{0, bidMax}),
+			Window: l.duration(t.opt("window"), 0, span{time.Millisecond, bidMax}),
 		}
 		names := t.need("contracts")
 		contracts := l.list(names)

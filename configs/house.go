@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	year      = 365 * 24 * time.Hour
-	bidMax    = time.Minute     // for anything buyers have to bid in
-	postMax   = 5 * time.Minute // for anything buyers have to take a lead in
-	offersMax = 10 * year       // for anything that is remembered
+	year          = 365 * 24 * time.Hour
+	bidMax        = time.Minute     // for anything buyers have to bid in
+	postMax       = 5 * time.Minute // for anything buyers have to take a lead in
+	rememberedMax = 10 * year       //  for anything that is remembered
 )
 
 // loader builds one Config and gathers what is wrong on the way.
@@ -75,7 +75,7 @@ func (l *loader) house(root *node) {
 		}
 	}
 	l.cfg.Node = uint16(l.integer(t.opt("node"), 0, 0, 4095))
-	l.cfg.Reserve = l.duration(t.opt("reserve"), 5*time.Millisecond, span{-1, time.Second})
+	l.cfg.Reserve = l.duration(t.opt("reserve"), 5*time.Millisecond, span{0, time.Second})
 	l.cfg.TapeDays = int(l.integer(t.opt("tape_days"), 14, 1, 3650))
 	levels := []string{"debug", "info", "warn", "error"}
 	l.cfg.LogLevel = levels[l.word(t.opt("log_level"), 1, levels...)]

@@ -21,9 +21,10 @@ const (
 	shapeScalar
 	shapeList
 	shapeTable
+	shapeBroken // its fault is told already; nobody needs to hear more of it
 )
 
-var shapeWords = [...]string{"nothing", "a single value", "a list", "a table of keys"}
+var shapeWords = [...]string{"nothing", "a single value", "a list", "a table of keys", "nothing"}
 
 // node is one value of the file. A scalar is text, whatever YAML thinks of its
 // type: the reader of each key knows what it wants, and a zip code or a ${NAME}
@@ -72,6 +73,9 @@ func (l *loader) parse(text []byte) *node {
 			return nil
 		}
 		root = l.convert(doc.Body, 0)
+	}
+	if root != nil && root.shape == shapeBroken {
+		return nil
 	}
 	if root == nil || root.shape != shapeTable {
 		l.fault(pos{1, 1}, "expected a table with listen, data, verticals, sellers, buyers and trees")
@@ -123,6 +127,7 @@ func (l *loader) convert(from ast.Node, depth int) *node {
 	}
 	n := &node{pos: position(from)}
 	if depth > depthMax {
+		n.shape = shapeBroken
 		l.fault(n.pos, "expected at most %d levels", depthMax)
 		return n
 	}
@@ -147,6 +152,7 @@ func (l *loader) convert(from ast.Node, depth int) *node {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		l.scalar(n, from.GetToken().Value)
 	default:
+		n.shape = shapeBroken
 		l.fault(n.pos, "anchors, aliases, tags and merge keys are not supported; write the value out")
 	}
 	return n
@@ -204,7 +210,8 @@ func (l *loader) scalar(n *node, text string) {
 		value, err := l.lookup(name, closed)
 		if err != nil {
 			l.fault(n.pos, "%s", err)
-			break
+			n.shape = shapeBroken
+			return
 		}
 		out.WriteString(value)
 		rest = tail

@@ -12,18 +12,14 @@ import (
 // table is a node that was checked to be a table with known keys.
 type table struct {
 	l    *loader
-	node *node // never nil; empty if the value was no table
+	node *node // never nil; broken if the value was no table
 }
 
 // table checks that n is a table and that every key of it is known. nil and
 // nothing count as an empty table.
 func (l *loader) table(n *node, known ...string) table {
-	t := table{l: l, node: &node{}}
-	if n == nil {
-		return t
-	}
-	t.node = &node{pos: n.pos}
-	if !l.expect(n, shapeTable) {
+	t := table{l: l, node: &node{shape: shapeBroken}}
+	if n == nil || !l.expect(n, shapeTable) {
 		return t
 	}
 	t.node = n
@@ -40,7 +36,9 @@ func (l *loader) expect(n *node, want shape) bool {
 	if n.shape == want || (n.shape == shapeNull && want != shapeScalar) {
 		return true
 	}
-	l.fault(n.pos, "expected %s, found %s", shapeWords[want], shapeWords[n.shape])
+	if n.shape != shapeBroken {
+		l.fault(n.pos, "expected %s, found %s", shapeWords[want], shapeWords[n.shape])
+	}
 	return false
 }
 
@@ -50,7 +48,7 @@ func (t table) opt(key string) *node { return t.node.get(key) }
 // need returns the value of key, and notes a fault if it is absent.
 func (t table) need(key string) *node {
 	n := t.node.get(key)
-	if n == nil && t.node.line > 0 && (t.node.shape == shapeTable || t.node.shape == shapeNull) {
+	if n == nil && t.node.shape != shapeBroken {
 		t.l.fault(t.node.pos, "key %q is missing", key)
 	}
 	return n
@@ -137,8 +135,8 @@ func (l *loader) integer(n *node, fallback, low, high int64) int64 {
 	return i
 }
 
-// span is the range a duration may lie in; above excludes its own end.
-type span struct{ above, most time.Duration }
+// span is the range a duration may lie in, both ends included.
+type span struct{ least, most time.Duration }
 
 // duration returns a length of time in Go's spelling, with d for days.
 func (l *loader) duration(n *node, fallback time.Duration, limits span) time.Duration {
@@ -151,11 +149,27 @@ func (l *loader) duration(n *node, fallback time.Duration, limits span) time.Dur
 		l.fault(n.pos, "expected a duration such as 250ms, 10s, 5m or 30d")
 		return fallback
 	}
-	if d <= limits.above || d > limits.most {
-		l.fault(n.pos, "expected a duration above %s and at most %s", limits.above, limits.most)
+	if d < limits.least || d > limits.most {
+		l.fault(n.pos, "expected a duration from %s to %s", spell(limits.least), spell(limits.most))
 		return fallback
 	}
 	return d
+}
+
+// spell writes a duration as parseDuration reads it, without the zeros that Go adds.
+func spell(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= day && d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
 }
 
 func parseDuration(s string) (time.Duration, bool) {

@@ -167,7 +167,7 @@ func (l *loader) duplicate(n *node, v *exchange.Vertical) {
 			v.Duplicate.Fields = append(v.Duplicate.Fields, slot)
 		}
 	}
-	v.Duplicate.Within = int64(l.duration(t.need("within"), 0, span{time.Second - 1, offersMax}) / time.Second)
+	v.Duplicate.Within = int64(l.duration(t.need("within"), 0, span{time.Second, rememberedMax}) / time.Second)
 	v.Duplicate.Scope = exchange.DuplicateScope(l.word(t.opt("scope"), 0, "anyone", "buyer"))
 }
 
