@@ -90,7 +90,7 @@ func appendFolded(dst []byte, name string) []byte {
 
 // foldRune returns the least rune that equals r but for case, as strings.EqualFold counts equal.
 func foldRune(r rune) rune {
-	if r < utf8.RuneSelf && r != 'k' && r != 'K' && r != 's' && r != 'S' { // k and s have equals beyond ASCII
+	if r < utf8.RuneSelf { // k and s have equals beyond ASCII, but the capital is the least of them too
 		if 'a' <= r && r <= 'z' {
 			return r - 'a' + 'A'
 		}
