@@ -34,14 +34,14 @@ func walkEvent(w *wire, e exchange.Event) {
 	case *exchange.LegSettled:
 		fixed(w, ev.LeadID[:])
 		unsigned(w, &ev.Attempt)
-		flag(w, &ev.Accepted)
+		boolean(w, &ev.Accepted)
 		unsigned(w, &ev.By)
 		blob(w, &ev.BuyerRef)
 		unsigned(w, &ev.Status)
 	case *exchange.LegConflict:
 		fixed(w, ev.LeadID[:])
 		unsigned(w, &ev.Attempt)
-		flag(w, &ev.Accepted)
+		boolean(w, &ev.Accepted)
 		unsigned(w, &ev.By)
 	case *exchange.Clicked:
 		fixed(w, ev.ClickID[:])
@@ -60,17 +60,17 @@ func walkOffer(w *wire, ev *exchange.OfferSet) {
 	signed(w, &ev.Commission.Rate)
 	unsigned(w, &ev.Commission.Of)
 	unsigned(w, &ev.Commission.PaidBy)
-	flag(w, &ev.Removed)
+	boolean(w, &ev.Removed)
 }
 
 func walkFacts(w *wire, f *exchange.LeadFacts) {
 	fixed(w, f.PingID[:])
-	flag(w, &f.Direct)
+	boolean(w, &f.Direct)
 	text(w, &f.Seller)
 	text(w, &f.Campaign)
 	text(w, &f.Vertical)
 	text(w, &f.Currency)
-	flag(w, &f.Test)
+	boolean(w, &f.Test)
 	fixed(w, f.Idem[:])
 	fixed(w, f.Body[:])
 	fixed(w, f.Person[:])
@@ -84,7 +84,7 @@ func walkStarted(w *wire, ev *exchange.PostStarted) {
 	fixed(w, ev.LeadID[:])
 	unsigned(w, &ev.Attempt)
 	first := ev.Lead != nil
-	flag(w, &first)
+	boolean(w, &first)
 	if first {
 		if w.decode {
 			ev.Lead = new(exchange.LeadFacts)
@@ -119,7 +119,7 @@ func walkEnded(w *wire, ev *exchange.PostEnded) {
 	unsigned(w, &ev.Outcome)
 	unsigned(w, &ev.Reason)
 	unsigned(w, &ev.HTTPStatus)
-	flag(w, &ev.PriceChanged)
+	boolean(w, &ev.PriceChanged)
 	blob(w, &ev.BuyerRef)
 	blob(w, &ev.RedirectURL)
 	unsigned(w, &ev.Status)

@@ -67,8 +67,8 @@ func signed[T ~int64](w *wire, v *T) {
 	*v, w.buf = T(n), w.buf[size:]
 }
 
-// flag carries a bool as one byte.
-func flag(w *wire, v *bool) {
+// boolean carries a bool as one byte.
+func boolean(w *wire, v *bool) {
 	n := uint8(0)
 	if *v {
 		n = 1
