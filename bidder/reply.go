@@ -88,6 +88,11 @@ func (p *parser) advance(buf []byte) error {
 			p.scanned, p.phase = p.pos, phaseDataEnd
 		case phaseDone:
 			return p.checkSurplus(buf)
+		case phaseDataEnd:
+			if p.pos < len(buf) && buf[p.pos] != '\r' && buf[p.pos] != '\n' {
+				return errChunk // told at once: the line's end may never come
+			}
+			fallthrough
 		default:
 			line, ok := p.line(buf)
 			if !ok {
