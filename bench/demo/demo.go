@@ -129,7 +129,7 @@ func (r *run) settle(ctx context.Context) error {
 	settled, untold := 0, 0
 	for i := range r.market.cast {
 		m := &r.market.cast[i]
-		receipts := m.untold()
+		receipts := world.Untold(m.sim.Receipts())
 		untold += len(receipts)
 		// One in five stays in doubt, so that the end of the page shows what that looks like.
 		n, err := world.Settle(public, m.key, receipts[:len(receipts)*4/5])

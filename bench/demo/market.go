@@ -176,17 +176,6 @@ func (m *market) accepted() (n int) {
 	return n
 }
 
-// untold returns the posts whose verdict the buyer could not tell.
-func (c *member) untold() []world.Receipt {
-	var out []world.Receipt
-	for _, r := range c.sim.Receipts() {
-		if r.Told != world.ToldAnswer && r.Told != world.ToldDown {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
 //go:embed vendue.yaml.tmpl
 var configText string
 

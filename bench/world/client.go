@@ -117,16 +117,27 @@ func (c *Client) Fetch(path, key string) (Reply, error) {
 	return c.Do(Call{Method: fasthttp.MethodGet, Path: path, Key: key})
 }
 
-// Settle lets a buyer tell the exchange the verdicts that it booked but could
-// not tell, through /v1/buyers/outcome. It returns how many the exchange took,
-// and the first refusal.
+// Untold picks the receipts whose verdict the buyer booked and could not tell.
+func Untold(receipts []Receipt) []Receipt {
+	var out []Receipt
+	for i := range receipts {
+		if r := &receipts[i]; r.Told != ToldAnswer && r.Told != ToldDown {
+			out = append(out, *r)
+		}
+	}
+	return out
+}
+
+// Settle lets a buyer tell the exchange verdicts that it booked, through
+// /v1/buyers/outcome. It returns how many the exchange took, and every refusal.
 func Settle(c *Client, key string, receipts []Receipt) (settled int, err error) {
 	for i := range receipts {
 		r := &receipts[i]
-		if r.Told == ToldAnswer || r.Told == ToldDown {
-			continue
+		bid := ""
+		if r.BidID != "" {
+			bid = fmt.Sprintf(`"bid_id":%q,`, r.BidID)
 		}
-		body := fmt.Sprintf(`{"lead_id":%q,"bid_id":%q,"accepted":%t,"id":%q}`, r.LeadID, r.BidID, r.Accepted, r.Buyer+"-"+r.BidID)
+		body := fmt.Sprintf(`{"lead_id":%q,%s"accepted":%t,"id":%q}`, r.LeadID, bid, r.Accepted, r.Buyer+"-"+r.BidID)
 		reply, e := c.Post("/v1/buyers/outcome", key, "", body)
 		switch {
 		case e != nil:

@@ -21,6 +21,7 @@ type Traffic struct {
 	Dial      Dial   // nil: TCP
 	Seed      uint64
 	Campaigns []Intake // taken in turn
+	First     int      // number of the first lead; traffics of one seed must not overlap
 	Count     int      // leads; required
 	Rate      float64  // leads per second, open loop; 0: as fast as InFlightMax allows
 	InFlight  int      // most leads in flight; 1,024 if zero. A lead that waits for its place is late, and its latency says so
@@ -145,7 +146,7 @@ func (s *Seller) Run(ctx context.Context) {
 		}
 		s.sent.Add(1)
 		flight.Go(func() {
-			s.one(n, intended)
+			s.one(s.traffic.First+n, intended)
 			<-places
 		})
 	}
