@@ -3,6 +3,8 @@ package attribution
 import (
 	"time"
 
+	"golang.org/x/text/currency"
+
 	"vendue/exchange"
 )
 
@@ -123,7 +125,7 @@ func split(model exchange.Model, touches []Touch) []Share {
 }
 
 // commission is what terms give of a sale, rounded down to the currency's minor unit.
-func commission(terms exchange.Commission, revenue, payout exchange.Money, currency string) exchange.Money {
+func commission(terms exchange.Commission, revenue, payout exchange.Money, code string) exchange.Money {
 	base := payout
 	switch terms.Of {
 	case exchange.OfRevenue:
@@ -131,21 +133,17 @@ func commission(terms exchange.Commission, revenue, payout exchange.Money, curre
 	case exchange.OfMargin:
 		base = revenue - payout
 	}
-	return exchange.Currency{Code: currency, MinorDigits: minorDigits(currency)}.Floor(terms.Rate.Of(max(base, 0)))
+	return exchange.Currency{Code: code, MinorDigits: minorDigits(code)}.Floor(terms.Rate.Of(max(base, 0)))
 }
 
-// minorDigits is ISO 4217's number of decimals. Events carry the currency's
-// code only, and credits are a function of the journal, so the digits must not
-// come from a config.
+// minorDigits is how many decimals the currency's minor unit has. Events carry
+// the currency's code only, and credits are a function of the journal, so the
+// digits come from the table that configs uses, not from a config.
 func minorDigits(code string) int {
-	switch code {
-	case "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF":
-		return 0
-	case "BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND":
-		return 3
-	case "CLF", "UYW":
-		return 4
-	default:
+	unit, err := currency.ParseISO(code)
+	if err != nil {
 		return 2
 	}
+	digits, _ := currency.Standard.Rounding(unit)
+	return digits
 }

@@ -151,10 +151,15 @@ func parseOrigin(text string) (endpoint string, end int, err error) {
 		return "", 0, &SyntaxError{start + i, "expected a host without user and password"}
 	}
 	u, perr := url.Parse(lower + "://" + authority)
-	if perr != nil || u.Hostname() == "" || u.Host != authority || strings.ContainsAny(authority, "\\%,;'\"<> ") {
+	if perr != nil || u.Hostname() == "" || u.Host != authority || strings.ContainsFunc(authority, isNotHost) {
 		return "", 0, &SyntaxError{start, "expected a host, and at most a port"}
 	}
 	return lower + "://" + strings.ToLower(authority), end, nil
+}
+
+// isNotHost tells what may not stand in a host and port; a name beyond ASCII is to be written in its xn-- form.
+func isNotHost(c rune) bool {
+	return c > 0x7f || !isUnreserved(byte(c)) && c != ':' && c != '[' && c != ']'
 }
 
 // parseMacro reads what stands between braces; at is its offset.
