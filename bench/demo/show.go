@@ -175,20 +175,20 @@ func dash(n int) string {
 
 // The house's own series that the table shows; a dash stands for one that it does not have.
 const (
-	creditsMetric  = "vendue_attribution_credits_total"
-	timeoutsMetric = "vendue_bidder_timeouts_total"
-	answersMetric  = "vendue_bidder_answer_seconds"
+	creditsMetric = "vendue_attribution_credits_total"
+	answersMetric = "vendue_bidder_answers_total"
+	secondsMetric = "vendue_bidder_answer_seconds"
 )
 
 func timeouts(m world.Metrics, contract string) string {
 	if m == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%.0f", m.Sum(timeoutsMetric, `contract="`+contract+`"`))
+	return fmt.Sprintf("%.0f", m.Sum(answersMetric, `contract="`+contract+`"`, `result="timeout"`))
 }
 
 func p95(m world.Metrics, contract string) string {
-	v := m.Sum(answersMetric, `contract="`+contract+`"`, `quantile="0.95"`)
+	v := m.Quantile(secondsMetric, 0.95, `contract="`+contract+`"`)
 	if v == 0 {
 		return "-"
 	}

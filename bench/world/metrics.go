@@ -3,6 +3,8 @@ package world
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,17 +39,50 @@ func cutLast(line string) (before, after string, ok bool) {
 // Sum adds up the series of a name whose labels hold every given part, such as `contract="acme-west"`.
 func (m Metrics) Sum(name string, labels ...string) float64 {
 	sum := 0.0
-next:
 	for series, v := range m {
-		if base, _, _ := strings.Cut(series, "{"); base != name {
-			continue
+		if base, rest, _ := strings.Cut(series, "{"); base == name && holdsAll(rest, labels) {
+			sum += v
 		}
-		for _, l := range labels {
-			if !strings.Contains(series, l) {
-				continue next
-			}
-		}
-		sum += v
 	}
 	return sum
+}
+
+// Quantile estimates the p-th quantile (0 to 1) of a histogram with vmrange
+// buckets, as the upper end of the bucket that holds it; 0 if it is empty.
+func (m Metrics) Quantile(name string, p float64, labels ...string) float64 {
+	type bucket struct{ upper, count float64 }
+	var buckets []bucket
+	total := 0.0
+	for series, v := range m {
+		base, rest, _ := strings.Cut(series, "{")
+		if base != name+"_bucket" || !holdsAll(rest, labels) {
+			continue
+		}
+		_, span, _ := strings.Cut(rest, `vmrange="`)
+		span, _, _ = strings.Cut(span, `"`)
+		_, text, _ := strings.Cut(span, "...")
+		upper, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			continue
+		}
+		buckets = append(buckets, bucket{upper, v})
+		total += v
+	}
+	slices.SortFunc(buckets, func(a, b bucket) int { return cmp.Compare(a.upper, b.upper) })
+	seen := 0.0
+	for _, b := range buckets {
+		if seen += b.count; seen >= p*total {
+			return b.upper
+		}
+	}
+	return 0
+}
+
+func holdsAll(text string, parts []string) bool {
+	for _, p := range parts {
+		if !strings.Contains(text, p) {
+			return false
+		}
+	}
+	return true
 }

@@ -140,4 +140,8 @@ func TestMetricsSum(t *testing.T) {
 	if m.Sum("x", `a="1"`) != 8 || m.Sum("x", `b="2"`) != 3 || m.Sum("x_total") != 7 || m.Sum("y") != 0 {
 		t.Errorf("got %v", m)
 	}
+	m = ReadMetrics([]byte("s_bucket{c=\"a\",vmrange=\"1.0e-03...1.1e-03\"} 90\ns_bucket{c=\"a\",vmrange=\"2.0e-03...2.2e-03\"} 10\ns_bucket{c=\"b\",vmrange=\"5.0e-01...6.0e-01\"} 100\n"))
+	if m.Quantile("s", 0.5, `c="a"`) != 0.0011 || m.Quantile("s", 0.95, `c="a"`) != 0.0022 || m.Quantile("s", 0.99) != 0.6 || m.Quantile("t", 0.5) != 0 {
+		t.Errorf("quantiles are off: %v", m)
+	}
 }
