@@ -34,17 +34,43 @@ func (w Window) Start(t time.Time, zone *time.Location) int64 {
 	switch w {
 	case PerHour:
 		// Counted from t, not rebuilt from its parts: the hour that the clocks repeat in autumn is two windows.
-		return t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second).Unix()
+		start := t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second)
+		if changed, _ := t.ZoneBounds(); start.Before(changed) {
+			start = changed // the clocks moved within the hour, by less than one
+		}
+		return start.Unix()
 	case PerDay:
-		return time.Date(y, m, d, 0, 0, 0, 0, zone).Unix()
+		return dayStart(y, m, d, zone)
 	case PerWeek:
 		sinceMonday := (int(t.Weekday()) + 6) % 7
-		return time.Date(y, m, d-sinceMonday, 0, 0, 0, 0, zone).Unix()
+		return dayStart(y, m, d-sinceMonday, zone)
 	case PerMonth:
-		return time.Date(y, m, 1, 0, 0, 0, 0, zone).Unix()
+		return dayStart(y, m, 1, zone)
 	default:
 		return 0
 	}
+}
+
+// dayStart returns the Unix second at which a day began. That is not always a
+// time.Date of 00:00: where the clocks go forward at midnight there is no
+// 00:00, and where they go back over it there are two.
+func dayStart(year int, month time.Month, day int, zone *time.Location) int64 {
+	t := time.Date(year, month, day, 0, 0, 0, 0, zone)
+	changed, changes := t.ZoneBounds()
+	switch hour, minute, _ := t.Clock(); {
+	case hour >= 12: // time.Date took the missing 00:00 as the evening before
+		return changes.Unix()
+	case hour > 0 || minute > 0: // or as the morning after
+		return changed.Unix()
+	case changed.IsZero():
+		return t.Unix()
+	}
+	_, offset := t.Zone()
+	_, before := changed.Add(-time.Second).Zone()
+	if first := t.Add(time.Duration(offset-before) * time.Second); first.Before(changed) {
+		return first.Unix()
+	}
+	return t.Unix()
 }
 
 // Hours says when a contract is open, in the house's time zone. The zero value is always open.
