@@ -70,15 +70,16 @@ func allDigits(s string) bool {
 
 // Append appends m as a decimal number with at least two and at most six places: 17.20, 0.000001.
 func (m Money) Append(dst []byte) []byte {
+	micros := uint64(m)
 	if m < 0 {
 		dst = append(dst, '-')
-		m = -m
+		micros = -micros // also right for the least Money, which has no positive counterpart
 	}
-	dst = strconv.AppendInt(dst, int64(m/Micro), 10)
-	frac := int64(m % Micro)
+	dst = strconv.AppendUint(dst, micros/uint64(Micro), 10)
+	frac := micros % uint64(Micro)
 	dst = append(dst, '.')
 	start := len(dst)
-	for div := int64(100_000); div > 0; div /= 10 {
+	for div := uint64(100_000); div > 0; div /= 10 {
 		dst = append(dst, byte('0'+frac/div%10))
 	}
 	for len(dst) > start+2 && dst[len(dst)-1] == '0' {
@@ -132,6 +133,7 @@ type Margin struct {
 }
 
 // Of returns the house's part of bid, rounded up: what a seller is quoted is never too much.
+// Bid is zero or more, the rate at most 100%. A fixed part may make it more than the bid.
 func (g Margin) Of(bid Money) Money {
 	return bid - (Whole - g.Rate).Of(bid) + g.Fixed
 }
@@ -142,7 +144,7 @@ type Currency struct {
 	MinorDigits int    // decimal places of the minor unit, 0 to 4
 }
 
-// Floor rounds m down to the currency's minor unit.
+// Floor rounds m, which is zero or more, down to the currency's minor unit.
 func (c Currency) Floor(m Money) Money {
 	unit := Micro
 	for range c.MinorDigits {
