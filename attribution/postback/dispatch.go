@@ -63,7 +63,7 @@ func after(prefix string) []byte {
 func (l *lines) endpoint(id endpointID) *endpoint {
 	ep := l.byID[id]
 	if ep == nil {
-		ep = &endpoint{id: id, held: make(map[Key]struct{}), fresh: duePrefix(id, 0), late: duePrefix(id, orderFreshly), more: true}
+		ep = &endpoint{id: id, held: make(map[Key]struct{}), fresh: duePrefix(id, 0), late: duePrefix(id, orderLate), more: true}
 		l.byID[id] = ep
 		l.order = append(l.order, ep)
 	}
@@ -233,7 +233,7 @@ func (s *Sender) fill(ep *endpoint, now time.Time) error {
 				return false, err
 			}
 			if order > until {
-				ep.nextDue = int64(order)
+				ep.nextDue = int64(order &^ orderLate)
 				return false, nil
 			}
 			*mark = append(append((*mark)[:0], k...), 0)
@@ -245,13 +245,13 @@ func (s *Sender) fill(ep *endpoint, now time.Time) error {
 		}
 	}
 	// A bound of 0xff.. never names a job, so the end may stay out of the scan.
-	err := s.space.Scan(ep.fresh, duePrefix(ep.id, orderFreshly), take(&ep.fresh, orderFreshly))
+	err := s.space.Scan(ep.fresh, duePrefix(ep.id, orderLate), take(&ep.fresh, orderLate))
 	if err != nil {
 		return fmt.Errorf("cannot scan: %w", err)
 	}
 	if len(ep.queue) < queueMax {
 		ep.nextDue = 0
-		err = s.space.Scan(ep.late, duePrefix(ep.id, ^uint64(0)), take(&ep.late, uint64(now.UnixNano())))
+		err = s.space.Scan(ep.late, duePrefix(ep.id, ^uint64(0)), take(&ep.late, orderLate|uint64(now.UnixNano())))
 		if err != nil {
 			return fmt.Errorf("cannot scan: %w", err)
 		}

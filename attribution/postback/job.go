@@ -97,23 +97,23 @@ func endpointOf(endpoint string) endpointID { return endpointID(xxhash.Sum64Stri
 // The keys in attribution's space. Everything of postback's begins with P.
 //
 //	Pj key                       -> job
-//	Pd endpoint(8) order(8) key  -> nothing; the waiting jobs. Order is the seq before the first attempt, the due time after
+//	Pd endpoint(8) order(8) key  -> nothing; the waiting jobs. Order is the seq before the first attempt, orderLate and the due time after
 //	Px key                       -> nothing; the dead and the not sent
 //	Pg notice(8)                 -> Unix nanoseconds at which a tracker said 410
 //	Pm                           -> settled totals
 //	Pn                           -> created totals
 //
-// A fresh job's order is its seq, far below any time: fresh jobs go first, in
+// A fresh job's order is its seq, below any retry's: fresh jobs go first, in
 // the order of their sales, and the sender can remember how far it has read.
 const (
-	prefixJob    = "Pj"
-	prefixDue    = "Pd"
-	prefixDead   = "Px"
-	prefixGone   = "Pg"
-	keySettled   = "Pm"
-	keyCreated   = "Pn"
-	orderFreshly = 1 << 60 // orders below are seqs, above are Unix nanoseconds
-	jobVersion   = 1
+	prefixJob  = "Pj"
+	prefixDue  = "Pd"
+	prefixDead = "Px"
+	prefixGone = "Pg"
+	keySettled = "Pm"
+	keyCreated = "Pn"
+	orderLate  = 1 << 63 // set in a retry's order, beside the Unix nanoseconds at which it is due
+	jobVersion = 1
 	// attemptsMax bounds a record; the schedule ends before it.
 	attemptsMax = 32
 )
@@ -149,7 +149,7 @@ func (j *Job) order() uint64 {
 	if len(j.Attempts) == 0 {
 		return j.Key.Seq
 	}
-	return uint64(j.Due)
+	return orderLate | uint64(j.Due)
 }
 
 func (j *Job) encode() []byte {

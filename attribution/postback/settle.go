@@ -102,7 +102,7 @@ func (s *Sender) release(r *result) {
 func (ep *endpoint) rewind(it item) {
 	key := dueKey(ep.id, it.order, it.key)
 	mark := &ep.late
-	if it.order < orderFreshly {
+	if it.order < orderLate {
 		mark = &ep.fresh
 		ep.more = true
 	}

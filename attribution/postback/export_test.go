@@ -1,0 +1,16 @@
+package postback
+
+import "net/netip"
+
+// TryGet makes one request under the given egress prefixes.
+func TryGet(allow []string, url string) (status int, fault string) {
+	c := newClient()
+	defer c.close()
+	var cfg Config
+	for _, p := range allow {
+		cfg.EgressAllow = append(cfg.EgressAllow, netip.MustParsePrefix(p))
+	}
+	c.use(cfg)
+	status, _, err := c.get([]byte(url))
+	return status, faultOf(err)
+}
