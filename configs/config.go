@@ -13,7 +13,7 @@ import (
 )
 
 // fileBytesMax bounds the file; 10,000 contracts take about 4 MiB.
-const fileBytesMax = 64 << 20
+const fileBytesMax = 16 << 20
 
 // Config is one valid file, ready for the rooms. It is immutable.
 type Config struct {

@@ -6,9 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"vendue/exchange"
 )
@@ -19,7 +22,7 @@ var rewrite = flag.Bool("rewrite", false, "write the faults found into testdata"
 func env(name string) (string, bool) {
 	v, ok := map[string]string{
 		"HOUSE_DATA": "/var/lib/house", "PORT": "8080", "BAD_SECRET": "whsec_%%%", "HOOK": "whsec_aHVudGVyMjpodW50ZXIy",
-		"RAW": "  plain secret\n", "TOKEN": "hunter2",
+		"ACME_HOOK": "a long secret", "RAW": "  plain secret\n", "TOKEN": "hunter2",
 	}[name]
 	return v, ok
 }
@@ -162,6 +165,22 @@ func TestExample(t *testing.T) {
 	}
 }
 
+// TestExampleUncommented takes the example's word for its optional keys.
+func TestExampleUncommented(t *testing.T) {
+	text, err := os.ReadFile("vendue.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	optional := regexp.MustCompile(`(?m)^( *)# ([a-z_0-9]+: )`)
+	if n := len(optional.FindAll(text, -1)); n != 15 {
+		t.Errorf("found %d optional keys, want 15", n)
+	}
+	cfg := mustLoad(t, optional.ReplaceAllString(string(text), "$1$2"))
+	if !cfg.Market.ByName["acme-west"].Paused || cfg.Bidder.Contracts[0].Secret == nil {
+		t.Error("the optional keys were not read")
+	}
+}
+
 func least(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile("testdata/valid_least.yaml")
@@ -293,6 +312,58 @@ func TestFaultsAreBounded(t *testing.T) {
 	}
 	if _, faults := LoadBytes("x.yaml", []byte(b.String()), env); len(faults) != faultsMax {
 		t.Errorf("got %d faults, want %d", len(faults), faultsMax)
+	}
+}
+
+// TestDeepNesting gives the parser's worst case to the guard before it: 100,000 levels took it 50 s and gigabytes.
+func TestDeepNesting(t *testing.T) {
+	for _, opener := range []string{"[", "{a: ", "- ", "? ", "!!a ", "&a "} {
+		_, faults := LoadBytes("x.yaml", []byte("a: 1\n"+strings.Repeat(opener, 100_000)), env)
+		if len(faults) != 1 || faults[0].String() != "x.yaml:2:1: expected at most 16 levels" {
+			t.Errorf("%q: got %v", opener, faults)
+		}
+	}
+	_, faults := LoadBytes("x.yaml", []byte("a: "+strings.Repeat("[", 30)+strings.Repeat("]", 30)), env)
+	if len(faults) == 0 || !strings.Contains(faults[0].Text+faults[len(faults)-1].Text, "expected at most 16 levels") {
+		t.Errorf("30 levels: got %v", faults)
+	}
+}
+
+// TestScrambled swaps words of the example for others: never a panic, never a
+// config without a canonical text that loads to itself.
+func TestScrambled(t *testing.T) {
+	example, err := os.ReadFile("vendue.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	word := regexp.MustCompile(`[A-Za-z0-9_.%-]+`)
+	places := word.FindAllIndex(example, -1)
+	pool := []string{"", "null", "[]", "{}", "[a]", "{a: b}", "0", "-1", "20%", "1d", "${PORT}", "${", "\"\"", "true", "min", "not", "auto", "*a", "&a x", "9999999999999999999"}
+	for _, place := range places {
+		pool = append(pool, string(example[place[0]:place[1]]))
+	}
+	valid := 0
+	rapid.Check(t, func(t *rapid.T) {
+		text := string(example)
+		for range rapid.IntRange(1, 4).Draw(t, "edits") {
+			place := rapid.SampledFrom(word.FindAllStringIndex(text, -1)).Draw(t, "place")
+			text = text[:place[0]] + rapid.SampledFrom(pool).Draw(t, "word") + text[place[1]:]
+		}
+		cfg, faults := LoadBytes("x.yaml", []byte(text), env)
+		if (cfg == nil) == (len(faults) == 0) {
+			t.Fatalf("got a config %v with %d faults", cfg != nil, len(faults))
+		}
+		if cfg == nil {
+			return
+		}
+		valid++
+		again, faults := LoadBytes("x.yaml", []byte(cfg.Text), env)
+		if again == nil || again.Text != cfg.Text {
+			t.Fatalf("the canonical text does not load to itself: %v\n%s", faults, cfg.Text)
+		}
+	})
+	if valid == 0 {
+		t.Error("no scrambled config was valid: the test tests little")
 	}
 }
 

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -58,6 +59,10 @@ func (n *node) get(key string) *node {
 
 // parse turns text into a tree of nodes, nil if it is not one YAML document with a table.
 func (l *loader) parse(text []byte) *node {
+	if at, deep := tooDeep(text); deep {
+		l.fault(at, "expected at most %d levels", depthMax)
+		return nil
+	}
 	file, err := parseYAML(text)
 	if err != nil {
 		l.syntaxFault(err)
@@ -82,6 +87,36 @@ func (l *loader) parse(text []byte) *node {
 		return nil
 	}
 	return root
+}
+
+// tooDeep finds text nested so far beyond any config that the parser, whose
+// memory grows with the square of the depth, must not see it. It is a rough
+// count: brackets in quotes count too, hence the room above depthMax.
+func tooDeep(text []byte) (pos, bool) {
+	const roughMax = 16 * depthMax
+	open, line := 0, 0
+	for row := range bytes.Lines(text) {
+		line++
+		marks := 0
+		for _, word := range bytes.Fields(row) {
+			if !bytes.Equal(word, []byte("-")) && word[0] != '?' && word[0] != '!' && word[0] != '&' {
+				break
+			}
+			marks++
+		}
+		for _, c := range row {
+			switch c {
+			case '[', '{':
+				open++
+			case ']', '}':
+				open = max(open-1, 0)
+			}
+			if open+marks > roughMax {
+				return pos{line, 1}, true
+			}
+		}
+	}
+	return pos{}, false
 }
 
 // parseYAML keeps a panic of the parser from taking a running exchange down at a reload.

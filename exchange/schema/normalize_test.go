@@ -23,53 +23,74 @@ type normalCase struct {
 	num  int64
 }
 
-func TestNormalize(t *testing.T) {
-	age := exchange.Field{Name: "age", Kind: exchange.FieldInt, HasMin: true, Min: 16, HasMax: true, Max: 110}
-	loan := exchange.Field{Name: "loan", Kind: exchange.FieldDecimal, HasMax: true, Max: 5_000_500_000}
+// fieldCases are the inputs of one field.
+type fieldCases struct {
+	field exchange.Field
+	cases []normalCase
+}
+
+func plainField(kind exchange.FieldKind) exchange.Field {
+	return exchange.Field{Name: "f", Kind: kind}
+}
+
+func textCases() []fieldCases {
 	name := exchange.Field{Name: "name", Kind: exchange.FieldText, HasMax: true, Max: 5}
-	credit := exchange.Field{Name: "credit", Kind: exchange.FieldEnum, Values: []string{"good", "Poor", "1"}}
-	born := exchange.Field{Name: "born", Kind: exchange.FieldDate, HasMin: true, Min: -25567} // 1900-01-01
-	of := func(kind exchange.FieldKind) exchange.Field { return exchange.Field{Name: "f", Kind: kind} }
-	tests := []struct {
-		field exchange.Field
-		cases []normalCase
-	}{
+	return []fieldCases{
 		{name, []normalCase{
 			{str(" Ann "), "Ann", 0}, {str("żółćę"), "żółćę", 0}, {str("żółćęx"), fault, 0}, {str("a\tb"), "a b", 0},
 			{str("a\r\nb"), "a b", 0}, {str("a\x00"), fault, 0}, {str("a\x7f"), fault, 0}, {str("a\u0085b"), fault, 0},
 			{str("\xff"), fault, 0}, {num("12"), "12", 0}, {boolean("true"), fault, 0}, {str(" "), fault, 0},
 		}},
-		{of(exchange.FieldText), []normalCase{
+		{plainField(exchange.FieldText), []normalCase{
 			{str(strings.Repeat("é", 2000)), strings.Repeat("é", 2000), 0}, {str(strings.Repeat("a", 2001)), fault, 0},
 		}},
-		{of(exchange.FieldZip), []normalCase{
+		{plainField(exchange.FieldZip), []normalCase{
 			{str("85001"), "85001", 0}, {str("02134"), "02134", 0}, {str("85001-1234"), "85001", 0}, {str("850011234"), "85001", 0},
 			{num("2134"), "02134", 0}, {num("501"), "00501", 0}, {num("1"), "00001", 0}, {num("21341234"), "02134", 0}, {num("5011234"), "00501", 0},
 			{num("850011234"), "85001", 0}, {num("850011"), fault, 0}, {str("2134"), fault, 0}, {str("8500-1234"), fault, 0}, {str("85001-"), fault, 0},
 			{str("850011-234"), fault, 0}, {num("-85001"), fault, 0}, {num("85001.0"), fault, 0}, {str("8500a"), fault, 0}, {boolean("true"), fault, 0},
 		}},
-		{of(exchange.FieldState), []normalCase{
+		{plainField(exchange.FieldState), []normalCase{
 			{str("AZ"), "AZ", 0}, {str("az"), "AZ", 0}, {str(" new york "), "NY", 0}, {str("DISTRICT OF COLUMBIA"), "DC", 0},
 			{str("Puerto Rico"), "PR", 0}, {str("ZZ"), fault, 0}, {str("Ontario"), fault, 0}, {str("1@"), fault, 0}, {num("4"), fault, 0},
 		}},
-		{of(exchange.FieldPhone), []normalCase{
+		{plainField(exchange.FieldPhone), []normalCase{
 			{str("+16025550143"), "+16025550143", 0}, {str("6025550143"), "+16025550143", 0}, {num("6025550143"), "+16025550143", 0},
 			{str("(602) 555-0143"), "+16025550143", 0}, {str("1-602-555-0143"), "+16025550143", 0}, {str("602.555.0143 ext 7"), "+16025550143", 0},
 			{str("+44 20 7946 0958"), "+442079460958", 0}, {str("+6025550143"), fault, 0}, {str("1602555014"), fault, 0}, {str("0025550143"), fault, 0},
 			{str("9115550143"), fault, 0}, {str("6021550143"), fault, 0}, {str("+16021550143"), fault, 0}, {str("555"), fault, 0}, {str("none"), fault, 0},
 			{str("+16025550143+16025550143+16025550143+16025550143"), fault, 0}, {str("60255501430"), fault, 0},
 		}},
-		{of(exchange.FieldEmail), []normalCase{
+		{plainField(exchange.FieldEmail), []normalCase{
 			{str("Ann.Lee+x@Example.COM"), "ann.lee+x@example.com", 0}, {str(" a@b.co "), "a@b.co", 0}, {str("a@b"), fault, 0}, {str("@b.co"), fault, 0},
 			{str("a@"), fault, 0}, {str("a b@c.de"), fault, 0}, {str("a@b..co"), fault, 0}, {str("a@-b.co"), fault, 0}, {str("a@b-.co"), fault, 0},
 			{str("a..b@c.de"), fault, 0}, {str(".a@c.de"), fault, 0}, {str("a@b.12"), fault, 0}, {str("a@b@c.de"), fault, 0}, {str("a@b.c"), fault, 0},
-			{str(strings.Repeat("a", 65) + "@b.co"), fault, 0}, {str("a@" + strings.Repeat("b.", 130) + "co"), fault, 0}, {str("é@b.co"), fault, 0},
+			{str(strings.Repeat("a", 65) + "@b.co"), fault, 0}, {str("a@" + strings.Repeat("b", 64) + ".co"), fault, 0},
+			{str("a@" + strings.Repeat("b", 63) + ".co"), "a@" + strings.Repeat("b", 63) + ".co", 0}, {str("a@" + strings.Repeat("b.", 130) + "co"), fault, 0}, {str("é@b.co"), fault, 0},
 		}},
+		{plainField(exchange.FieldURL), []normalCase{
+			{str("https://cert.trustedform.com/abc?x=1"), "https://cert.trustedform.com/abc?x=1", 0}, {str("HTTP://Example.com"), "http://Example.com", 0},
+			{str("http://h:81/a%20b#c"), "http://h:81/a%20b#c", 0}, {str("http://[::1]/"), "http://[::1]/", 0}, {str("ftp://x.y/"), fault, 0}, {str("//x.y/"), fault, 0}, {str("http:///x"), fault, 0},
+			{str("http://u:p@x.y/"), fault, 0}, {str("http://x.y/a b"), fault, 0}, {str("http://x.y/%zz"), fault, 0}, {str("https://x.y/" + strings.Repeat("a", 2048)), fault, 0}, {str("http:x.y"), fault, 0},
+		}},
+		{plainField(exchange.FieldIP), []normalCase{
+			{str("192.0.2.1"), "192.0.2.1", 0}, {str("2001:DB8:0::1"), "2001:db8::1", 0}, {str("::ffff:192.0.2.1"), "192.0.2.1", 0}, {str("192.0.2.256"), fault, 0},
+			{str("fe80::1%eth0"), fault, 0}, {str("192.0.2.1:80"), fault, 0}, {str("010.0.0.1"), fault, 0},
+		}},
+	}
+}
+
+func numberCases() []fieldCases {
+	age := exchange.Field{Name: "age", Kind: exchange.FieldInt, HasMin: true, Min: 16, HasMax: true, Max: 110}
+	loan := exchange.Field{Name: "loan", Kind: exchange.FieldDecimal, HasMax: true, Max: 5_000_500_000}
+	credit := exchange.Field{Name: "credit", Kind: exchange.FieldEnum, Values: []string{"good", "Poor", "1"}}
+	born := exchange.Field{Name: "born", Kind: exchange.FieldDate, HasMin: true, Min: -25567} // 1900-01-01
+	return []fieldCases{
 		{age, []normalCase{
 			{num("41"), "41", 41}, {str("041"), "41", 41}, {num("41.0"), "41", 41}, {num("41.5"), fault, 0}, {num("4.1e1"), fault, 0},
 			{num("15"), fault, 0}, {num("111"), fault, 0}, {str("16"), "16", 16}, {str("110"), "110", 110}, {boolean("true"), fault, 0}, {str("+41"), fault, 0},
 		}},
-		{of(exchange.FieldInt), []normalCase{
+		{plainField(exchange.FieldInt), []normalCase{
 			{num("-0"), "0", 0}, {num("-7"), "-7", -7}, {str("-007"), "-7", -7}, {num("9223372036854775807"), "9223372036854775807", 9223372036854775807},
 			{num("9223372036854775808"), fault, 0}, {str("1,000"), fault, 0}, {str("-"), fault, 0}, {str("."), fault, 0}, {str("1."), fault, 0}, {str("0x1f"), fault, 0},
 		}},
@@ -78,7 +99,7 @@ func TestNormalize(t *testing.T) {
 			{num("0.000001"), "0.000001", 1}, {num("-0.5"), "-0.5", -500_000}, {str("-00.50"), "-0.5", -500_000}, {num("-0.0"), "0", 0}, {num("-120"), "-120", -120_000_000},
 			{num("0.0000001"), fault, 0}, {num("1e3"), fault, 0}, {num("5000.5"), "5000.5", 5_000_500_000}, {num("5000.51"), fault, 0}, {str(".5"), fault, 0},
 		}},
-		{of(exchange.FieldBool), []normalCase{
+		{plainField(exchange.FieldBool), []normalCase{
 			{boolean("true"), "true", 1}, {boolean("false"), "false", 0}, {str("Yes"), "true", 1}, {str("N"), "false", 0}, {num("1"), "true", 1},
 			{str("0"), "false", 0}, {str("T"), "true", 1}, {str("f"), "false", 0}, {str("ON"), "true", 1}, {str("off"), "false", 0}, {num("2"), fault, 0}, {str("maybe"), fault, 0},
 		}},
@@ -91,17 +112,11 @@ func TestNormalize(t *testing.T) {
 			{str("28/02/1985"), fault, 0}, {str("1899-12-31"), fault, 0}, {str("1985-2-28"), fault, 0}, {str("1985-02-28Z"), fault, 0}, {str("85-02-28"), fault, 0}, {str("2/28/85"), fault, 0},
 			{str("1985-02-28T25:00:00Z"), fault, 0}, {str("0000-01-01"), fault, 0},
 		}},
-		{of(exchange.FieldURL), []normalCase{
-			{str("https://cert.trustedform.com/abc?x=1"), "https://cert.trustedform.com/abc?x=1", 0}, {str("HTTP://Example.com"), "http://Example.com", 0},
-			{str("http://h:81/a%20b#c"), "http://h:81/a%20b#c", 0}, {str("http://[::1]/"), "http://[::1]/", 0}, {str("ftp://x.y/"), fault, 0}, {str("//x.y/"), fault, 0}, {str("http:///x"), fault, 0},
-			{str("http://u:p@x.y/"), fault, 0}, {str("http://x.y/a b"), fault, 0}, {str("http://x.y/%zz"), fault, 0}, {str("https://x.y/" + strings.Repeat("a", 2048)), fault, 0}, {str("http:x.y"), fault, 0},
-		}},
-		{of(exchange.FieldIP), []normalCase{
-			{str("192.0.2.1"), "192.0.2.1", 0}, {str("2001:DB8:0::1"), "2001:db8::1", 0}, {str("::ffff:192.0.2.1"), "192.0.2.1", 0}, {str("192.0.2.256"), fault, 0},
-			{str("fe80::1%eth0"), fault, 0}, {str("192.0.2.1:80"), fault, 0}, {str("010.0.0.1"), fault, 0},
-		}},
 	}
-	for _, test := range tests {
+}
+
+func TestNormalize(t *testing.T) {
+	for _, test := range append(textCases(), numberCases()...) {
 		for _, c := range test.cases {
 			got, err := Normalize(&test.field, c.in)
 			switch {
