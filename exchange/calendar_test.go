@@ -12,7 +12,7 @@ import (
 // (no 00:00, or two of them), by half an hour, to and from a whole day, and never.
 var zoneNames = []string{
 	"UTC", "America/New_York", "Europe/London", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo",
-	"America/Havana", "America/Santiago", "Asia/Beirut", "Africa/Cairo", "Pacific/Apia", "Asia/Tehran",
+	"America/Havana", "America/Santiago", "Asia/Beirut", "Africa/Cairo", "Asia/Amman", "Pacific/Apia", "Asia/Tehran",
 }
 
 func mustZone(name string) *time.Location {
@@ -69,6 +69,9 @@ func TestWindowStart(t *testing.T) {
 		// 00:00 twice: the day begins at the first, and so does a month.
 		{"America/Havana", PerDay, "2026-11-01T00:30:00-05:00", "2026-11-01T00:00:00-04:00"},
 		{"America/Havana", PerMonth, "2026-11-15T12:00:00-05:00", "2026-11-01T00:00:00-04:00"},
+		{"Asia/Amman", PerDay, "2021-10-29T00:30:00+02:00", "2021-10-29T00:00:00+03:00"},
+		// 23:30 became 00:30: 00:00 lies within what was left out.
+		{"America/Toronto", PerDay, "1919-03-31T12:00:00-04:00", "1919-03-31T00:30:00-04:00"},
 		// A day that did not exist.
 		{"Pacific/Apia", PerDay, "2011-12-31T00:00:00+14:00", "2011-12-31T00:00:00+14:00"},
 	} {
