@@ -355,26 +355,33 @@ func appendFormConsent(dst []byte, key, value string) []byte {
 	return append(dst, ']')
 }
 
-// readLead types the body's lead into values, which hold the ping's for a post.
-func (a *API) readLead(b *body, v *exchange.Vertical, phase schema.Phase, values []exchange.Value) {
+// read types the body's lead into values.
+func (b *body) read(v *exchange.Vertical, phase schema.Phase, values []exchange.Value) (schema.Counts, []fieldError) {
 	var counts schema.Counts
 	var faults []schema.Fault
 	switch {
 	case b.form != nil:
 		counts, faults = schema.ReadForm(v, b.form, phase, values)
 	case b.leadJSON == "":
-		b.missing("lead")
-		return
+		return counts, []fieldError{{field: "lead", text: "missing", missing: true}}
 	default:
 		counts, faults = schema.ReadJSON(v, b.leadJSON, phase, values)
 	}
+	var errs []fieldError
 	for _, f := range faults {
 		name := f.Field
 		if name != "lead" {
 			name = "lead." + name
 		}
-		b.errors = append(b.errors, fieldError{field: name, text: f.Text, missing: f.Missing})
+		errs = append(errs, fieldError{field: name, text: f.Text, missing: f.Missing})
 	}
+	return counts, errs
+}
+
+// readLead types the body's lead into values, which hold the ping's for a post, and counts what was passed over.
+func (a *API) readLead(b *body, v *exchange.Vertical, phase schema.Phase, values []exchange.Value) {
+	counts, errs := b.read(v, phase, values)
+	b.errors = append(b.errors, errs...)
 	if counts.Unknown > 0 {
 		a.m.unknownFields.Add(counts.Unknown)
 	}

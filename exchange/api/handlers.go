@@ -1,8 +1,11 @@
 package api
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
+	"github.com/tidwall/gjson"
 	"github.com/valyala/fasthttp"
 
 	"vendue/exchange"
@@ -182,13 +185,14 @@ func (a *API) outcome(ctx *fasthttp.RequestCtx) {
 		a.problem(ctx, invalid(b.errors))
 		return
 	}
-	settled, view := a.engine.Settle(&engine.Verdict{
+	a.TellVerdict(ctx, &engine.Verdict{
 		LeadID: b.leadID, BidID: b.bidID, Buyer: c.principal.Buyer.ID, Accepted: *b.accepted, BuyerRef: b.id, By: exchange.SettledByBuyer,
 	})
-	a.tellSettled(ctx, settled, &view, *b.accepted)
 }
 
-func (a *API) tellSettled(ctx *fasthttp.RequestCtx, settled engine.Settled, view *exchange.LeadView, accepted bool) {
+// TellVerdict settles an attempt by somebody's word and answers with what became of it.
+func (a *API) TellVerdict(ctx *fasthttp.RequestCtx, v *engine.Verdict) {
+	settled, view := a.engine.Settle(v)
 	field := func(status int, name, text string) {
 		a.problem(ctx, problem{status: status, reason: exchange.ReasonInvalidField, detail: text, errors: []fieldError{{field: name, text: text}}})
 	}
@@ -197,7 +201,7 @@ func (a *API) tellSettled(ctx *fasthttp.RequestCtx, settled engine.Settled, view
 		out := append([]byte(nil), `{"lead_id":"`...)
 		out = view.LeadID.Append(out)
 		out = append(out, `","accepted":`...)
-		out = appendBool(out, accepted)
+		out = appendBool(out, v.Accepted)
 		out = append(out, `,"repeated":`...)
 		out = appendBool(out, settled == engine.SettledBefore)
 		a.json(ctx, 200, append(out, '}'))
@@ -219,4 +223,39 @@ func (a *API) json(ctx *fasthttp.RequestCtx, status int, body []byte) {
 	ctx.SetStatusCode(status)
 	ctx.SetContentType("application/json")
 	ctx.Response.SetBodyRaw(body)
+}
+
+// ParsedLead is a ping's or direct's body as the rooms behind the face see it.
+type ParsedLead struct {
+	Campaign *exchange.Campaign
+	Sale     exchange.SaleKind
+	Test     bool
+	Consent  exchange.Consent
+	Values   []exchange.Value // ping fields only
+}
+
+// ParseLead reads a ping's or direct's body without a request around it, for explain. Its error names every field at fault.
+func ParseLead(m *exchange.Market, text string) (*ParsedLead, error) {
+	b := &body{text: text}
+	if !gjson.Valid(text) || !gjson.Parse(text).IsObject() {
+		return nil, errors.New("expected a JSON object")
+	}
+	gjson.Parse(text).ForEach(func(key, value gjson.Result) bool {
+		b.takeJSON(key.Str, value)
+		return true
+	})
+	campaign := m.Campaigns[exchange.CampaignID(b.campaign)]
+	if campaign == nil {
+		return nil, errors.New("campaign: expected one of the config's campaigns")
+	}
+	values := make([]exchange.Value, len(campaign.Vertical.Fields))
+	_, faults := b.read(campaign.Vertical, schema.PhasePing, values)
+	var texts []error
+	for _, e := range append(b.errors, faults...) {
+		texts = append(texts, fmt.Errorf("%s: %s", e.field, e.text))
+	}
+	if len(texts) > 0 {
+		return nil, errors.Join(texts...)
+	}
+	return &ParsedLead{Campaign: campaign, Sale: b.sale, Test: b.test, Consent: b.consent, Values: values}, nil
 }

@@ -100,6 +100,12 @@ func (b *Book) Handle(id exchange.CapID) int {
 	return len(old)
 }
 
+// cap returns the state of a cap, made if need be.
+func (b *Book) cap(id exchange.CapID) *capState {
+	h := b.Handle(id) // first: it may put a longer list in place
+	return (*b.caps.Load())[h]
+}
+
 // Used returns how much of a cap is reserved or committed in the window that starts at start. It needs no lock.
 func (b *Book) Used(handle int, start int64) int64 {
 	c := (*b.caps.Load())[handle]
@@ -157,7 +163,7 @@ func (b *Book) Limits(fn func(exchange.CapID, exchange.Window, exchange.CapUnit,
 // CanHold tells whether every hold fits under its limit now; if not, which does not.
 func (b *Book) CanHold(holds []exchange.Hold) (full int, ok bool) {
 	for i := range holds {
-		c := (*b.caps.Load())[b.Handle(holds[i].Cap)]
+		c := b.cap(holds[i].Cap)
 		if c.limit < 0 {
 			continue
 		}
@@ -203,7 +209,7 @@ func (b *Book) Apply(e exchange.Entry) {
 			delete(b.offers, ev.Offer)
 		}
 	case *exchange.LimitSet:
-		c := (*b.caps.Load())[b.Handle(ev.Cap)]
+		c := b.cap(ev.Cap)
 		c.per, c.unit, c.limit = ev.Per, ev.Unit, ev.Limit
 	case *exchange.PostStarted:
 		b.start(e.At, ev)
@@ -230,7 +236,7 @@ func (b *Book) start(at int64, ev *exchange.PostStarted) {
 	}
 	for i := range ev.Holds {
 		h := &ev.Holds[i]
-		c := (*b.caps.Load())[b.Handle(h.Cap)]
+		c := b.cap(h.Cap)
 		w := c.openWindow(h.Window)
 		w.Held += h.Amount
 		if c.limit >= 0 && w.Held+w.Committed > c.limit {
@@ -267,7 +273,7 @@ func (b *Book) close(lead exchange.LeadID, attempt uint16, commit bool) {
 	leg := &legs[i]
 	for k := range leg.Holds {
 		h := &leg.Holds[k]
-		c := (*b.caps.Load())[b.byID[h.Cap]]
+		c := b.cap(h.Cap)
 		w := c.window(h.Window)
 		w.Held -= h.Amount
 		if commit {

@@ -98,7 +98,7 @@ func Restore(data []byte) (*Book, error) {
 		}
 	}
 	for _, sc := range s.Caps {
-		c := (*b.caps.Load())[b.Handle(sc.ID)]
+		c := b.cap(sc.ID)
 		c.per, c.unit, c.limit, c.windows = exchange.Window(sc.PerNo), exchange.CapUnit(sc.UnitNo), sc.Limit, sc.Windows
 		if len(c.windows) > 0 {
 			c.publish()

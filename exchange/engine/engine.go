@@ -133,7 +133,8 @@ type Engine struct {
 	draining atomic.Bool
 	broken   atomic.Bool
 
-	stop    chan struct{}
+	stop    context.Context // ends when Stop begins to stop goroutines
+	end     context.CancelFunc
 	stopped sync.WaitGroup
 }
 
@@ -145,9 +146,10 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 		deps.Fence = func(exchange.SellerID, exchange.Fingerprint, exchange.PingID) error { return nil }
 	}
 	e := &Engine{
-		cfg: cfg, deps: deps, seed: maphash.MakeSeed(), stop: make(chan struct{}),
+		cfg: cfg, deps: deps, seed: maphash.MakeSeed(),
 		quotes: book.NewQuotes(cfg.QuoteBytesMax), claims: book.NewClaims(),
 	}
+	e.stop, e.end = context.WithCancel(context.Background())
 	e.runs.New = func() any { return new(auctionRun) }
 	if err := e.recover(); err != nil {
 		return nil, err
@@ -161,6 +163,12 @@ func (e *Engine) Start() {
 	e.stopped.Go(e.keepHouse)
 }
 
+// Drain refuses new requests from here on; those in flight go on.
+func (e *Engine) Drain() { e.draining.Store(true) }
+
+// Stopping returns a context that ends with the engine, for those who follow the journal.
+func (e *Engine) Stopping() context.Context { return e.stop }
+
 // Stop refuses new requests, waits for those in flight until ctx ends, and saves the book.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.draining.Store(true)
@@ -173,7 +181,7 @@ func (e *Engine) Stop(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
-	close(e.stop)
+	e.end()
 	e.stopped.Wait()
 	if e.broken.Load() {
 		return nil
@@ -187,7 +195,7 @@ func (e *Engine) keepHouse() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-e.stop:
+		case <-e.stop.Done():
 			return
 		case now := <-tick.C:
 			e.quotes.Sweep(now)

@@ -107,3 +107,10 @@ func (e *Engine) saveSnapshot() error {
 	e.mu.Unlock()
 	return nil
 }
+
+// Caps returns how every limited cap stands.
+func (e *Engine) Caps() []book.CapUse {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.book.Caps()
+}

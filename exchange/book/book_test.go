@@ -1,0 +1,129 @@
+package book
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"vendue/exchange"
+)
+
+// A journal of random leads over a few caps: every prefix of it, replayed or
+// restored from a snapshot and replayed on, must give the same book, and the
+// caps must be what a plain recount of the events says.
+func TestReplayAndSnapshotGiveTheSameBook(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		events := randomJournal(t)
+		cut := rapid.IntRange(0, len(events)).Draw(t, "cut")
+		whole, part := New(), New()
+		for i, e := range events {
+			whole.Apply(e)
+			if i < cut {
+				part.Apply(e)
+			}
+		}
+		restored, err := Restore(part.Snapshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events[cut:] {
+			restored.Apply(e)
+		}
+		if !bytes.Equal(restored.Snapshot(), whole.Snapshot()) {
+			t.Fatalf("restored at %d:\n%s\nwhole:\n%s", cut, restored.Snapshot(), whole.Snapshot())
+		}
+		for _, use := range whole.Caps() {
+			held, committed := recount(events, use.Cap, use.Start)
+			if use.Held != held || use.Committed != committed {
+				t.Fatalf("%s at %d: held %d committed %d, recounted %d and %d", use.Cap, use.Start, use.Held, use.Committed, held, committed)
+			}
+			if got := whole.Used(whole.Handle(use.Cap), use.Start); got != held+committed {
+				t.Fatalf("%s: Used says %d, recounted %d", use.Cap, got, held+committed)
+			}
+		}
+	})
+}
+
+// randomJournal plays leads against a book, so that every event may follow the one before.
+func randomJournal(t *rapid.T) (events []exchange.Entry) {
+	b := New()
+	add := func(ev exchange.Event) {
+		e := exchange.Entry{Seq: uint64(len(events) + 1), At: int64(len(events)), Event: ev}
+		events = append(events, e)
+		b.Apply(e)
+	}
+	add(&exchange.ConfigAccepted{Hash: "h"})
+	for i := range 3 {
+		limit := rapid.Int64Range(0, 6).Draw(t, "limit")
+		add(&exchange.LimitSet{Cap: exchange.CapID(fmt.Sprint("c", i)), Per: exchange.PerDay, Unit: exchange.CapLeads, Limit: limit})
+	}
+	type leg struct {
+		id      exchange.LeadID
+		unknown bool
+	}
+	var open []leg
+	window := int64(0)
+	for n := range rapid.IntRange(0, 60).Draw(t, "steps") {
+		switch rapid.IntRange(0, 4).Draw(t, "step") {
+		case 0, 1:
+			window += rapid.Int64Range(-1, 2).Draw(t, "window")
+			holds := []exchange.Hold{{Cap: exchange.CapID(fmt.Sprint("c", rapid.IntRange(0, 3).Draw(t, "cap"))), Window: window, Amount: 1}}
+			if _, ok := b.CanHold(holds); !ok {
+				continue
+			}
+			id := exchange.LeadID{0: byte(n >> 8), 1: byte(n), 2: 1}
+			add(&exchange.PostStarted{LeadID: id, Attempt: 1, Sale: exchange.SaleExclusive, Bid: 5, Holds: holds})
+			open = append(open, leg{id: id})
+		default:
+			if len(open) == 0 {
+				continue
+			}
+			i := rapid.IntRange(0, len(open)-1).Draw(t, "which")
+			if open[i].unknown {
+				add(&exchange.LegSettled{LeadID: open[i].id, Attempt: 1, Accepted: rapid.Bool().Draw(t, "accepted")})
+				open = append(open[:i], open[i+1:]...)
+				continue
+			}
+			outcome := exchange.Outcome(rapid.IntRange(1, 4).Draw(t, "outcome"))
+			add(&exchange.PostEnded{LeadID: open[i].id, Attempt: 1, Outcome: outcome})
+			if open[i].unknown = outcome == exchange.OutcomeUnknown; !open[i].unknown {
+				open = append(open[:i], open[i+1:]...)
+			}
+		}
+	}
+	return events
+}
+
+// recount is the oracle: holds by the outcome of their attempts, nothing kept in between.
+func recount(events []exchange.Entry, id exchange.CapID, window int64) (held, committed int64) {
+	holds := make(map[exchange.LeadID][]exchange.Hold)
+	sum := func(lead exchange.LeadID, dst *int64, sign int64) {
+		for _, h := range holds[lead] {
+			if h.Cap == id && h.Window == window {
+				*dst += sign * h.Amount
+			}
+		}
+	}
+	for _, e := range events {
+		switch ev := e.Event.(type) {
+		case *exchange.PostStarted:
+			holds[ev.LeadID] = ev.Holds
+			sum(ev.LeadID, &held, 1)
+		case *exchange.PostEnded:
+			if ev.Outcome != exchange.OutcomeUnknown {
+				sum(ev.LeadID, &held, -1)
+			}
+			if ev.Outcome == exchange.OutcomeAccepted {
+				sum(ev.LeadID, &committed, 1)
+			}
+		case *exchange.LegSettled:
+			sum(ev.LeadID, &held, -1)
+			if ev.Accepted {
+				sum(ev.LeadID, &committed, 1)
+			}
+		}
+	}
+	return held, committed
+}
