@@ -2,6 +2,7 @@ package adapters
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,20 +102,11 @@ func (n *native) ReadPing(r *Reply, terms *exchange.Contract) Bid {
 	if r.Status != 200 {
 		return buyerError("status " + strconv.Itoa(r.Status) + ": expected 200 or 204")
 	}
-	var bid, token, expires gjson.Result
-	if fault := readObject(r.Body, func(key string) *gjson.Result {
-		switch key {
-		case "bid":
-			return &bid
-		case "token":
-			return &token
-		case "expires_in":
-			return &expires
-		}
-		return nil
-	}); fault != "" {
+	got, fault := readObject(r.Body, &pingNames)
+	if fault != "" {
 		return buyerError(fault)
 	}
+	bid, token, expires := got[0], got[1], got[2]
 	out, fault := readBid(bid, terms.MaxBid)
 	if fault != "" {
 		return buyerError(fault)
@@ -193,33 +185,42 @@ func textOf(v gjson.Result, bytesMax int) (string, bool) {
 	}
 }
 
-// readObject reads body as one JSON object and puts each value where place says,
-// nil to pass it over. A name that place wants and the body gives twice is a
-// fault: which one counts would be a guess.
+// names are the fields of an answer that count.
+type names [5]string
+
+// The fields of the two answers, in the order that their readers take them.
+var (
+	pingNames = names{"bid", "token", "expires_in"}
+	postNames = names{"accepted", "id", "redirect_url", "price", "reason"}
+)
+
+// readObject reads body as one JSON object and returns the values of the
+// fields that want names, in its order; those that it lacks do not exist. A
+// field given twice is a fault: which one counts would be a guess.
 //
 // The values are views of body; a caller that keeps one clones it.
-func readObject(body []byte, place func(key string) *gjson.Result) (fault string) {
+func readObject(body []byte, want *names) (got [len(names{})]gjson.Result, fault string) {
 	if !gjson.ValidBytes(body) {
-		return "body: expected JSON"
+		return got, "body: expected JSON"
 	}
 	// A view instead of a copy: body is not written to until the caller is done.
 	doc := gjson.Parse(unsafe.String(unsafe.SliceData(body), len(body)))
 	if !doc.IsObject() {
-		return "body: expected a JSON object"
+		return got, "body: expected a JSON object"
 	}
 	doc.ForEach(func(key, value gjson.Result) bool {
-		at := place(key.Str)
-		if at == nil {
+		i := slices.Index(want[:], key.Str)
+		if i < 0 || key.Str == "" {
 			return true
 		}
-		if at.Exists() {
+		if got[i].Exists() {
 			fault = "body: a field is given twice"
 			return false
 		}
-		*at = value
+		got[i] = value
 		return true
 	})
-	return fault
+	return got, fault
 }
 
 func unknown(detail string) Verdict {
@@ -265,23 +266,9 @@ type answer struct {
 	accepted, id, redirect, price, reason gjson.Result
 }
 
-func readAnswer(body []byte) (a answer, fault string) {
-	fault = readObject(body, func(key string) *gjson.Result {
-		switch key {
-		case "accepted":
-			return &a.accepted
-		case "id":
-			return &a.id
-		case "redirect_url":
-			return &a.redirect
-		case "price":
-			return &a.price
-		case "reason":
-			return &a.reason
-		}
-		return nil
-	})
-	return a, fault
+func readAnswer(body []byte) (answer, string) {
+	got, fault := readObject(body, &postNames)
+	return answer{accepted: got[0], id: got[1], redirect: got[2], price: got[3], reason: got[4]}, fault
 }
 
 // accept turns a readable accept into a verdict. The buyer has the lead: what

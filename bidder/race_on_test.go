@@ -1,0 +1,5 @@
+//go:build race
+
+package bidder
+
+const allocBudget = 60 // the race detector empties pools at random
