@@ -32,7 +32,7 @@ type Config struct {
 	Attribution attribution.Config // Dial is left to the caller
 	EgressAllow []netip.Prefix     // private addresses that postbacks may reach
 
-	Hash string // SHA-256 of Text, in hexadecimal
+	Hash string // SHA-256 of Text, in hexadecimal; a changed secret, header or environment does not change it
 	Text string // canonical: sorted, without comments and secrets, ${NAME} unexpanded
 }
 

@@ -83,7 +83,6 @@ func (l *loader) url(n *node) string {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || len(s) > 4096:
 		l.fault(n.pos, "expected an absolute http or https URL")
 	case u.User != nil:
-		n.secret = true
 		l.fault(n.pos, "expected a URL without user and password; use headers")
 	case u.Fragment != "":
 		l.fault(n.pos, "expected a URL without a # part")

@@ -298,6 +298,21 @@ func TestCanonicalText(t *testing.T) {
 	}
 }
 
+// TestEnvironment checks that ${NAME} is expanded for the rooms and never in the text that is kept.
+func TestEnvironment(t *testing.T) {
+	text, err := os.ReadFile("testdata/valid_environment.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := mustLoad(t, string(text))
+	if name := cfg.Market.Sellers["north"].Name; cfg.Data != "/var/lib/house" || cfg.Listen != "127.0.0.1:8080" || name != "North ${x} 8080" {
+		t.Errorf("got %q, %q, %q", cfg.Data, cfg.Listen, name)
+	}
+	if strings.Contains(cfg.Text, "/var/lib/house") || !strings.Contains(cfg.Text, `data: "${HOUSE_DATA}"`) {
+		t.Errorf("the canonical text shows the environment:\n%s", cfg.Text)
+	}
+}
+
 func TestLoadWithoutFile(t *testing.T) {
 	cfg, faults := Load(filepath.Join(t.TempDir(), "none.yaml"))
 	if cfg != nil || len(faults) != 1 || !strings.Contains(faults[0].String(), "none.yaml:1:1: cannot read") {

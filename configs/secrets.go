@@ -35,23 +35,17 @@ func (l *loader) key(n *node, owner string, p exchange.Principal) {
 // spelling whsec_BASE64 gives its bytes, anything else is taken as it is. No
 // fault repeats what was found.
 func (l *loader) secret(n *node) []byte {
-	if n == nil {
-		return nil
-	}
-	n.secret = true // until it is known to be a mere reference
 	s, ok := l.text(n)
 	if !ok {
 		return nil
 	}
 	var value string
 	if name, env := strings.CutPrefix(n.written, "env:"); env && envName(name) {
-		n.secret = false
 		if value, ok = l.getenv(name); !ok {
 			l.fault(n.pos, "the environment has no %s", name)
 			return nil
 		}
 	} else if path, file := strings.CutPrefix(s, "file:"); file && path != "" {
-		n.secret = false
 		if value, ok = readSecret(l.path(path)); !ok {
 			l.fault(n.pos, "cannot read the secret's file; expected one of at most %d bytes", secretBytesMax)
 			return nil
