@@ -16,12 +16,8 @@ type Journal struct {
 	LastSeq uint64
 	Gaps    []string // where the sequence is not one by one
 	Leads   map[string]*JournalLead
-	clicks  map[string]journalClick
-}
-
-type journalClick struct {
-	affiliate, offer string
-	at               time.Time
+	clicks  map[string]string // click id to affiliate
+	offers  map[string]bool   // with terms
 }
 
 // JournalLead is one lead in the journal.
@@ -31,7 +27,6 @@ type JournalLead struct {
 	Test               bool
 	Affiliate, Offer   string // as the source named them
 	ClickID            string
-	At                 time.Time
 	Legs               []JournalLeg // by attempt
 }
 
@@ -81,7 +76,7 @@ func (l *JournalLead) Sold() bool {
 
 // NewJournal returns an empty journal.
 func NewJournal() *Journal {
-	return &Journal{Leads: make(map[string]*JournalLead), clicks: make(map[string]journalClick)}
+	return &Journal{Leads: make(map[string]*JournalLead), clicks: make(map[string]string), offers: make(map[string]bool)}
 }
 
 // AddLines reads JSON lines as `vendue log` prints them.
@@ -125,12 +120,13 @@ func (j *Journal) add(line gjson.Result) error {
 		lead.Status, lead.Reason = "rejected", line.Get("reason").String()
 	case "post_ended", "leg_settled", "conflict":
 		return j.moved(line, kind)
-	case "click":
-		at, err := time.Parse(time.RFC3339Nano, line.Get("at").String())
-		if err != nil {
-			return fmt.Errorf("event %d: at: expected RFC 3339: %w", seq, err)
+	case "offer_set":
+		j.offers[line.Get("offer").String()] = true
+		if line.Get("removed").Bool() {
+			delete(j.offers, line.Get("offer").String())
 		}
-		j.clicks[line.Get("click_id").String()] = journalClick{line.Get("affiliate").String(), line.Get("offer").String(), at}
+	case "click":
+		j.clicks[line.Get("click_id").String()] = line.Get("affiliate").String()
 	}
 	return nil
 }
@@ -140,7 +136,6 @@ func (j *Journal) lead(line, facts gjson.Result) *JournalLead {
 	lead := &JournalLead{
 		ID: id, Seller: facts.Get("seller").String(), Campaign: facts.Get("campaign").String(), Test: facts.Get("test").Bool(),
 		Affiliate: facts.Get("source.affiliate").String(), Offer: facts.Get("source.offer").String(), ClickID: facts.Get("source.click_id").String(),
-		At: line.Get("at").Time(),
 	}
 	j.Leads[id] = lead
 	return lead
@@ -195,13 +190,14 @@ func (j *Journal) moved(line gjson.Result, kind string) error {
 	return nil
 }
 
-// broughtBy returns the affiliate that a sale of the lead owes a credit, "" for nobody:
-// a click of ours first, then the name in the source if it came with an offer.
+// broughtBy returns the affiliate that a sale of the lead owes a credit, "" for
+// nobody: a click of ours first, then the name in the source. An affiliate
+// needs an offer's terms: the named one's, or those of the only one.
 func (j *Journal) broughtBy(lead *JournalLead) string {
-	if click, ok := j.clicks[lead.ClickID]; ok {
-		return click.affiliate
+	if affiliate, ok := j.clicks[lead.ClickID]; ok {
+		return affiliate
 	}
-	if lead.Offer == "" {
+	if lead.Offer == "" && len(j.offers) != 1 {
 		return ""
 	}
 	return lead.Affiliate
