@@ -35,12 +35,14 @@ func newStory(t *testing.T) *story {
 
 func newRoom(t testing.TB, j Journal, space Space) *Attribution {
 	t.Helper()
-	a, err := New(Deps{Journal: j, Space: space, Vault: fake.Vault{}, Log: zerolog.Nop(), Metrics: metrics.NewSet()})
+	a, err := New(Deps{Journal: j, Space: space, Vault: fake.Vault{}, Log: zerolog.Nop(), Metrics: newSet()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
 }
+
+func newSet() *metrics.Set { return metrics.NewSet() }
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
