@@ -1,0 +1,301 @@
+// Package app wires the rooms into a daemon that a command can run and a test
+// can embed: New, Start, Stop, Reload. It owns the listeners, the process-wide
+// settings and the order in which rooms begin and end; it decides nothing about leads.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"github.com/rs/zerolog"
+	"github.com/valyala/fasthttp"
+
+	"vendue/attribution"
+	"vendue/attribution/track"
+	"vendue/bidder"
+	"vendue/cmd/app/live"
+	"vendue/configs"
+	"vendue/exchange"
+	"vendue/exchange/api"
+	"vendue/exchange/engine"
+	"vendue/store"
+)
+
+// Options say what to run and, for tests and simulations, on what. Nil functions mean the real thing.
+type Options struct {
+	Config string    // path of the YAML file
+	Log    io.Writer // wide lines as JSON; nil: standard error
+	Listen func(network, addr string) (net.Listener, error)
+	Dial   func(network, addr string, timeout time.Duration) (net.Conn, error) // to buyers and trackers
+	Store  func(*store.Config)                                                 // adjusts how the store is opened
+	Engine func(*engine.Config)                                                // adjusts the engine's bounds
+	Random func() uint64                                                       // feeds ids; safe for concurrent use
+}
+
+// ConfigError holds the faults of a config that was refused.
+type ConfigError struct{ Faults []configs.Fault }
+
+// Error lists the faults, a line each.
+func (e *ConfigError) Error() string {
+	lines := make([]string, len(e.Faults))
+	for i, f := range e.Faults {
+		lines[i] = f.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// App is one running exchange.
+//
+// States: made (New) -> serving (Start) -> stopped (Stop). reload serialises
+// config changes; cfg is what runs now. failed gets the journal's fault, once.
+type App struct {
+	opts Options
+	log  zerolog.Logger
+	out  *logWriter
+	set  *metrics.Set
+
+	reload sync.Mutex
+	cfg    atomic.Pointer[configs.Config]
+
+	store       *store.Store
+	minter      *exchange.Minter
+	transport   *bidder.Transport
+	engine      *engine.Engine
+	attribution *attribution.Attribution
+	api         *api.API
+	track       *track.Tracker
+	live        *live.Live
+	reloads     [2]*metrics.Counter // refused, accepted
+
+	public, admin   *fasthttp.Server
+	publicLn, admLn net.Listener
+	sockLn          net.Listener
+	serving         sync.WaitGroup
+	failed          chan error
+	began           time.Time
+}
+
+// New loads the config, opens the store and rebuilds the state. Nothing listens yet.
+func New(opts Options) (a *App, err error) {
+	if opts.Log == nil {
+		opts.Log = os.Stderr
+	}
+	if opts.Listen == nil {
+		opts.Listen = net.Listen
+	}
+	if opts.Random == nil {
+		opts.Random = rand.Uint64
+	}
+	cfg, faults := configs.Load(opts.Config)
+	if len(faults) > 0 {
+		return nil, &ConfigError{faults}
+	}
+	a = &App{opts: opts, set: metrics.NewSet(), failed: make(chan error, 1), began: time.Now()}
+	a.out = newLogWriter(opts.Log)
+	a.log = newLog(a.out, cfg.LogLevel)
+	defer func() {
+		if err != nil {
+			a.abandon()
+		}
+	}()
+	if err := a.openRooms(cfg); err != nil {
+		return nil, err
+	}
+	if err := a.install(cfg); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *App) openRooms(cfg *configs.Config) (err error) {
+	storeCfg := store.Config{Dir: cfg.Data, Log: a.log, Metrics: a.set, TapeDays: cfg.TapeDays, OnFault: a.fail}
+	if a.opts.Store != nil {
+		a.opts.Store(&storeCfg)
+	}
+	if a.store, err = store.Open(storeCfg); err != nil {
+		return err
+	}
+	if a.minter, err = exchange.NewMinter(a.store.IDKey(), cfg.Node, a.opts.Random); err != nil {
+		return err
+	}
+	a.transport = bidder.NewTransport(bidder.TransportConfig{Dial: a.opts.Dial}, a.log, a.set)
+	engineCfg := engine.Config{Reserve: cfg.Reserve, QuoteBytesMax: cfg.Limits.QuoteBytesMax}
+	if a.opts.Engine != nil {
+		a.opts.Engine(&engineCfg)
+	}
+	a.live = live.New(a.sources())
+	a.engine, err = engine.New(engineCfg, engine.Deps{
+		Store: a.store, Vault: a.store.Vault(), Minter: a.minter, Observer: &watcher{a}, OnFault: a.fail, Log: a.log, Metrics: a.set,
+	})
+	if err != nil {
+		return err
+	}
+	a.attribution, err = attribution.New(attribution.Deps{
+		Journal: a.store, Space: space{a.store.Space("attribution")}, Vault: a.store.Vault(), Log: a.log, Metrics: a.set,
+	})
+	if err != nil {
+		return err
+	}
+	a.api = api.New(api.Deps{Engine: a.engine, Vault: a.store.Vault(), Log: a.log, Metrics: a.set})
+	a.track = track.New(track.Deps{Recorder: a.engine, Vault: a.store.Vault(), Minter: a.minter, Log: a.log, Metrics: a.set})
+	a.reloads[0] = a.set.NewCounter(`vendue_app_reloads_total{result="refused"}`)
+	a.reloads[1] = a.set.NewCounter(`vendue_app_reloads_total{result="accepted"}`)
+	return nil
+}
+
+// install makes a loaded config the one that runs. It is all or nothing: what
+// can fail comes before the swap of the market.
+func (a *App) install(cfg *configs.Config) error {
+	bidders, err := bidder.New(cfg.Bidder, a.transport)
+	if err != nil {
+		return fmt.Errorf("cannot use the buyers' endpoints: %w", err)
+	}
+	if err := a.engine.Install(cfg.Market, bidders, cfg.Text); err != nil {
+		return fmt.Errorf("cannot journal the config: %w", err)
+	}
+	follow := cfg.Attribution
+	follow.Dial = a.opts.Dial
+	a.attribution.Use(follow)
+	a.track.Use(follow)
+	a.cfg.Store(cfg)
+	return nil
+}
+
+// Start begins to serve. The public listener opens last.
+func (a *App) Start() (err error) {
+	cfg := a.cfg.Load()
+	a.engine.Start()
+	a.attribution.Start()
+	a.admin = a.adminServer()
+	a.public = a.publicServer(cfg)
+	if a.admLn, err = a.opts.Listen("tcp", cfg.Admin); err != nil {
+		return fmt.Errorf("cannot listen on admin %s: %w", cfg.Admin, err)
+	}
+	a.serve(a.admin, a.admLn)
+	if a.sockLn, err = listenSocket(cfg.Data); err != nil {
+		a.log.Warn().Err(err).Msg("no command socket; vendue log and verify cannot reach this daemon")
+	} else {
+		a.serve(a.socketServer(), a.sockLn)
+	}
+	if a.publicLn, err = a.opts.Listen("tcp", cfg.Listen); err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", cfg.Listen, err)
+	}
+	a.serve(a.public, a.publicLn)
+	r := a.store.Recovery()
+	a.log.Info().Str("listen", a.PublicAddr()).Str("admin", a.AdminAddr()).Str("config", cfg.Hash[:12]).
+		Uint64("seq", a.store.Seq()).Interface("recovery", r).Dur("took", time.Since(a.began)).Msg("serving")
+	return nil
+}
+
+func (a *App) serve(s *fasthttp.Server, ln net.Listener) {
+	a.serving.Go(func() {
+		if err := s.Serve(ln); err != nil && !errors.Is(err, net.ErrClosed) {
+			a.log.Error().Err(err).Stringer("addr", ln.Addr()).Msg("the listener ended")
+		}
+	})
+}
+
+// PublicAddr is where sellers reach the exchange.
+func (a *App) PublicAddr() string { return a.publicLn.Addr().String() }
+
+// AdminAddr is where operators do.
+func (a *App) AdminAddr() string { return a.admLn.Addr().String() }
+
+// DataDir is where the journal is.
+func (a *App) DataDir() string { return a.cfg.Load().Data }
+
+// Failed gives the fault that ended the exchange, once, if one does.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// Live gives the figures of the live page.
+func (a *App) Live() *live.Live { return a.live }
+
+func (a *App) fail(err error) {
+	select {
+	case a.failed <- err:
+	default:
+	}
+}
+
+// Reload loads the config file again and makes it the one that runs. With any
+// fault the old one stays, whole. Addresses and the data directory stay as they were.
+func (a *App) Reload() error {
+	a.reload.Lock()
+	defer a.reload.Unlock()
+	old := a.cfg.Load()
+	cfg, faults := configs.Load(a.opts.Config)
+	if len(faults) > 0 {
+		a.reloads[0].Inc()
+		for _, f := range faults {
+			a.log.Error().Str("fault", f.String()).Msg("the new config was refused")
+		}
+		return &ConfigError{faults}
+	}
+	if cfg.Data != old.Data || cfg.Listen != old.Listen || cfg.Admin != old.Admin || cfg.Node != old.Node {
+		a.log.Warn().Msg("data, listen, admin and node take effect at the next start")
+		cfg.Data, cfg.Listen, cfg.Admin, cfg.Node = old.Data, old.Listen, old.Admin, old.Node
+	}
+	if err := a.install(cfg); err != nil {
+		a.reloads[0].Inc()
+		return err
+	}
+	a.reloads[1].Inc()
+	a.log.Info().Str("config", cfg.Hash[:12]).Msg("config reloaded")
+	return nil
+}
+
+// Stop drains: no new requests, those in flight end, what is due is on disk.
+// When ctx ends first, what is left is cut off and an error says so.
+func (a *App) Stop(ctx context.Context) error {
+	a.engine.Drain()
+	var errs []error
+	if a.public != nil {
+		errs = append(errs, shutdown(ctx, a.public))
+	}
+	errs = append(errs, a.engine.Stop(ctx))
+	if a.admin != nil {
+		a.attribution.Stop()
+	}
+	errs = append(errs, a.transport.Close())
+	if a.admin != nil {
+		short, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = shutdown(short, a.admin) // a page that polls must not hold the exchange
+	}
+	if a.sockLn != nil {
+		_ = a.sockLn.Close()
+	}
+	a.serving.Wait()
+	errs = append(errs, a.store.Close())
+	err := errors.Join(errs...)
+	a.log.Info().AnErr("error", err).Msg("stopped")
+	return errors.Join(err, a.out.Close())
+}
+
+func shutdown(ctx context.Context, s *fasthttp.Server) error {
+	if err := s.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("connections still open: %w", err)
+	}
+	return nil
+}
+
+// abandon lets go of what a failed New had opened.
+func (a *App) abandon() {
+	if a.transport != nil {
+		_ = a.transport.Close()
+	}
+	if a.store != nil {
+		_ = a.store.Close()
+	}
+	_ = a.out.Close()
+}

@@ -1,0 +1,68 @@
+package app
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/valyala/fasthttp"
+
+	"vendue/configs"
+)
+
+// Bounds of a connection. A body must arrive whole within readMax.
+const (
+	readMax       = 10 * time.Second
+	writeMax      = 10 * time.Second
+	idleMax       = 75 * time.Second
+	headerBytes   = 8 << 10
+	adminConnsMax = 256
+)
+
+func (a *App) publicServer(cfg *configs.Config) *fasthttp.Server {
+	return &fasthttp.Server{
+		Handler:               a.handlePublic,
+		ErrorHandler:          a.handleFault,
+		Name:                  "vendue",
+		Concurrency:           cfg.Limits.ConnectionsMax,
+		MaxRequestBodySize:    cfg.Limits.BodyBytesMax,
+		ReadBufferSize:        headerBytes,
+		ReadTimeout:           readMax,
+		WriteTimeout:          writeMax,
+		IdleTimeout:           idleMax,
+		NoDefaultContentType:  true,
+		SecureErrorLogMessage: true,
+		CloseOnShutdown:       true,
+		Logger:                serverLog{a.log},
+	}
+}
+
+// handlePublic is the sellers', consumers' and buyers' side.
+func (a *App) handlePublic(ctx *fasthttp.RequestCtx) {
+	if a.api.Handle(ctx) || a.track.Handle(ctx) {
+		return
+	}
+	a.api.WriteProblem(ctx, fasthttp.StatusNotFound, "no such path")
+}
+
+// handleFault answers what could not be read as a request. It never repeats what was sent.
+func (a *App) handleFault(ctx *fasthttp.RequestCtx, err error) {
+	var small *fasthttp.ErrSmallBuffer
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		a.api.WriteProblem(ctx, fasthttp.StatusRequestEntityTooLarge, "the body is larger than this exchange takes")
+	case errors.As(err, &small):
+		a.api.WriteProblem(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "the header is larger than this exchange takes")
+	default:
+		a.api.WriteProblem(ctx, fasthttp.StatusBadRequest, "not a readable HTTP request")
+	}
+}
+
+// serverLog takes the server's own lines. They tell of broken connections, which are nothing to act on.
+type serverLog struct{ log zerolog.Logger }
+
+// Printf logs at debug.
+func (l serverLog) Printf(format string, args ...any) {
+	l.log.Debug().Msgf("http: "+strings.TrimSpace(format), args...)
+}

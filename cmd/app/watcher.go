@@ -1,0 +1,90 @@
+package app
+
+import (
+	"time"
+
+	"vendue/cmd/app/live"
+	"vendue/exchange"
+	"vendue/store"
+)
+
+// watcher tells everyone who watches what finished: the tape, the live page and the log.
+type watcher struct{ a *App }
+
+// Auction is told of a finished ping or direct.
+func (w *watcher) Auction(r *exchange.Auction) {
+	w.a.live.Auction(r)
+	w.a.store.Tape().Record(r)
+	line := w.a.log.Info()
+	if line == nil {
+		return
+	}
+	var bids, timeouts int
+	for i := range r.Candidates {
+		if r.Candidates[i].Bid > 0 {
+			bids++
+		}
+		if r.Candidates[i].Reason == exchange.ReasonTimeout {
+			timeouts++
+		}
+	}
+	id := r.PingID.Append(make([]byte, 0, exchange.IDTextBytes))
+	line.Str("event", "auction").Bytes("ping_id", id).Str("seller", string(r.Seller)).Str("campaign", string(r.Campaign)).
+		Bool("test", r.Test).Bool("direct", r.Direct).Int("candidates", len(r.Candidates)).Int("bids", bids).Int("timeouts", timeouts).
+		Str("reason", r.Reason.String()).Stringer("price", r.Price).Dur("elapsed_ms", time.Duration(r.Elapsed)).Send()
+}
+
+// Attempt is told of a finished attempt to post, or of a refused lead.
+func (w *watcher) Attempt(r *exchange.Attempt) {
+	w.a.live.Attempt(r)
+	if r.Attempt > 0 {
+		w.a.store.Tape().RecordAttempt(&store.Attempt{
+			LeadID: r.LeadID, PingID: r.PingID, At: r.At, Number: r.Attempt, Contract: r.Contract, Outcome: r.Outcome,
+			Reason: r.Reason, Status: r.HTTPStatus, Elapsed: time.Duration(r.BuyerTime), Detail: r.Detail,
+		})
+	}
+	line := w.a.log.Info()
+	if line == nil {
+		return
+	}
+	id := r.LeadID.Append(make([]byte, 0, exchange.IDTextBytes))
+	line.Str("event", "post").Bytes("lead_id", id).Str("seller", string(r.Seller)).Str("campaign", string(r.Campaign)).
+		Bool("test", r.Test).Uint16("attempt", r.Attempt).Str("contract", string(r.Contract)).Stringer("bid", r.Bid).Stringer("payout", r.Payout).
+		Str("outcome", r.Outcome.String()).Str("reason", r.Reason.String()).Int("http_status", r.HTTPStatus).Str("detail", r.Detail).
+		Str("status", r.Status.String()).Str("lead_reason", r.LeadReason.String()).
+		Dur("buyer_ms", time.Duration(r.BuyerTime)).Dur("elapsed_ms", time.Duration(r.Elapsed)).Send()
+}
+
+// sources is where the live page gets what it does not count itself.
+func (a *App) sources() live.Sources {
+	return live.Sources{
+		Caps: func() []live.Cap {
+			uses := a.engine.Caps()
+			out := make([]live.Cap, len(uses))
+			for i, u := range uses {
+				out[i] = live.Cap{ID: string(u.Cap), Per: u.Per.String(), Unit: u.Unit.String(), Limit: u.Limit,
+					Held: u.Held, Committed: u.Committed, Start: time.Unix(u.Start, 0).UTC()}
+			}
+			return out
+		},
+		InDoubt: func() (int, exchange.Money) { return a.engine.InDoubt() },
+		Postbacks: func() live.Postbacks {
+			s := a.attribution.Stats()
+			return live.Postbacks{Waiting: int64(s.Postbacks.Waiting), Delivered: int64(s.Postbacks.Delivered), Dead: int64(s.Postbacks.Dead),
+				Credits: int64(s.Credits), Commission: s.Commission}
+		},
+		Journal: func() live.Journal { return live.Journal{Seq: a.store.Seq(), Durable: a.store.Durable()} },
+		Config: func() live.Config {
+			cfg := a.cfg.Load()
+			if cfg == nil {
+				return live.Config{}
+			}
+			out := live.Config{Hash: cfg.Hash, Currency: cfg.Market.Currency.Code}
+			for _, c := range cfg.Market.Contracts {
+				out.Contracts = append(out.Contracts, live.ContractInfo{ID: string(c.ID), Buyer: c.Buyer.Name})
+			}
+			return out
+		},
+		Ready: func() string { return a.engine.Ready().String() },
+	}
+}

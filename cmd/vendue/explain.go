@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vendue/configs"
+	"vendue/exchange"
+	"vendue/exchange/api"
+	"vendue/exchange/pingtree"
+)
+
+// leadFileBytesMax bounds what explain reads.
+const leadFileBytesMax = 1 << 20
+
+func explainCommand() *cobra.Command {
+	var config, lead, at string
+	c := &cobra.Command{
+		Use:   "explain --config FILE --lead FILE.json",
+		Short: "Tell which contracts could see a lead, and why the others not",
+		Long: "Tell which contracts could see a lead, and why the others not: a line per contract, NAME eligible, or\n" +
+			"NAME REASON detail. FILE.json is a ping's or direct's body. Nothing is asked or sent; caps count as empty.",
+		Example: "  vendue explain --config vendue.yaml --lead lead.json\n  vendue explain --config vendue.yaml --lead lead.json --at 2026-11-26T03:00:00-05:00",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			now := time.Now()
+			if at != "" {
+				t, err := time.Parse(time.RFC3339, at)
+				if err != nil {
+					return errors.New("--at: expected a time as in 2026-01-31T12:00:00Z")
+				}
+				now = t
+			}
+			return explain(cmd.OutOrStdout(), config, lead, now)
+		},
+	}
+	needFlag(c, &config, "config", "the YAML file")
+	needFlag(c, &lead, "lead", "a ping's or direct's body as JSON")
+	c.Flags().StringVar(&at, "at", "", "the instant to explain for, RFC 3339; now if not given")
+	return c
+}
+
+// noCaps sees every cap empty.
+type noCaps struct{}
+
+// Used is always 0.
+func (noCaps) Used(int, int64) int64 { return 0 }
+
+func explain(w io.Writer, config, leadFile string, now time.Time) error {
+	cfg, faults := configs.Load(config)
+	for _, f := range faults {
+		fmt.Fprintln(w, f)
+	}
+	if len(faults) > 0 {
+		return wanting{errors.New("")}
+	}
+	text, err := readBounded(leadFile)
+	if err != nil {
+		return wanting{err}
+	}
+	req, err := api.ParseLead(cfg.Market, text)
+	if err != nil {
+		return wanting{fmt.Errorf("%s: %w", leadFile, err)}
+	}
+	tree := pingtree.Compile(req.Campaign.Tree, req.Campaign.Vertical)
+	query := pingtree.Query{
+		Lead: &exchange.Lead{Vertical: req.Campaign.Vertical, Values: req.Values}, Now: now, Zone: cfg.Market.Zone,
+		Sale: req.Sale, Test: req.Test, Named: req.Consent.NamedBuyers, Caps: noCaps{},
+	}
+	seen := make(map[exchange.ContractID]bool)
+	for _, tier := range req.Campaign.Tree.Tiers {
+		for _, c := range tier.Contracts {
+			if seen[c.ID] {
+				continue
+			}
+			seen[c.ID] = true
+			reason, detail := tree.Why(c, &query)
+			if reason == exchange.ReasonNone {
+				fmt.Fprintf(w, "%s eligible\n", c.ID)
+				continue
+			}
+			fmt.Fprintf(w, "%s %s %s\n", c.ID, reason, detail)
+		}
+	}
+	return nil
+}
+
+func readBounded(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, leadFileBytesMax+1))
+	if err != nil {
+		return "", err
+	}
+	if len(text) > leadFileBytesMax {
+		return "", fmt.Errorf("%s: expected at most %d bytes", path, leadFileBytesMax)
+	}
+	return string(text), nil
+}
