@@ -83,9 +83,6 @@ func (l *loader) possible(e entry, t table, c *exchange.Campaign) {
 			if c.Vertical != nil && contract.Vertical != nil && contract.Vertical != c.Vertical {
 				l.fault(at("tree"), "tree %q holds contract %q of vertical %q; expected vertical %q", c.Tree.ID, contract.ID, contract.Vertical.ID, c.Vertical.ID)
 			}
-			if contract.PostTimeout >= c.PostWait {
-				l.fault(at("post_wait"), "post_wait %s never leaves room for the post timeout %s of contract %q", c.PostWait, contract.PostTimeout, contract.ID)
-			}
 		}
 	}
 }

@@ -110,7 +110,7 @@ func (j *journey) status(last exchange.Outcome) (exchange.LeadStatus, exchange.R
 func (j *journey) post(c *candidate) exchange.Receipt {
 	d := exchange.Delivery{
 		LeadID: j.leadID, PingID: j.pingID, Leg: c.leg, Contract: c.contract, Token: c.token, Price: c.bid,
-		Lead: &j.lead, Consent: &j.consent, Test: j.facts.Test, Deadline: time.Now().Add(c.contract.PostTimeout),
+		Lead: &j.lead, Consent: &j.consent, Test: j.facts.Test, Deadline: time.Now().Add(j.timeout(c.contract)),
 	}
 	if j.script != scriptNone {
 		return j.script.post(&d)

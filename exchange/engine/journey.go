@@ -275,7 +275,7 @@ func (j *journey) admit(c *candidate, now time.Time) (exchange.Reason, []exchang
 		return exchange.ReasonDuplicate, nil
 	case j.script == scriptNone && !j.consent.Allows(c.contract.Buyer.Name):
 		return exchange.ReasonNotNamed, nil
-	case now.Add(c.contract.PostTimeout).After(j.waitEnd):
+	case now.Add(j.timeout(c.contract)).After(j.waitEnd):
 		return exchange.ReasonNoTime, nil
 	}
 	if j.facts.Test {
@@ -286,6 +286,15 @@ func (j *journey) admit(c *candidate, now time.Time) (exchange.Reason, []exchang
 		return j.fullReason(c, holds[i].Cap), nil
 	}
 	return exchange.ReasonNone, holds
+}
+
+// timeout is how long an attempt may take: the contract's own time, or nine
+// tenths of a campaign's wait that could never hold it.
+func (j *journey) timeout(c *exchange.Contract) time.Duration {
+	if c.PostTimeout >= j.campaign.PostWait {
+		return j.campaign.PostWait * 9 / 10
+	}
+	return c.PostTimeout
 }
 
 // holds lists what a sale to the candidate takes of every cap it counts in.
