@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -17,7 +18,7 @@ const formatVersion = pebble.FormatTableFormatV6
 // pebbleOptions are what the journal and the tape share.
 func pebbleOptions(fs vfs.FS, log pebble.Logger) *pebble.Options {
 	opts := &pebble.Options{
-		FS:                 fs, // nil: Pebble takes the disk, with its watch for slow writes
+		FS:                 fs,
 		Logger:             log,
 		FormatMajorVersion: formatVersion,
 		// The journal is written in the order of its keys and its indexes are
@@ -27,6 +28,12 @@ func pebbleOptions(fs vfs.FS, log pebble.Logger) *pebble.Options {
 		L0StopWritesThreshold:       64,
 		MemTableStopWritesThreshold: 4,
 		MaxOpenFiles:                512,
+	}
+	opts.EventListener = &pebble.EventListener{
+		// Whoever reads the damaged place gets an error, and stops or answers a
+		// fault. Pebble's own way is a fatal line: one bad block of a year ago
+		// would stop the house in the middle of a sale.
+		DataCorruption: func(info pebble.DataCorruptionInfo) { log.Errorf("%s", info) },
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // a click or key that is not there costs no read
@@ -79,3 +86,25 @@ func openPebble(dir string, opts *pebble.Options) (*pebble.DB, error) {
 		return nil, &DamageError{What: dir, Err: err}
 	}
 }
+
+// orderedFS syncs a directory before Pebble makes a marker in it. The marker
+// names the newest manifest, and Pebble syncs the names of both at once: a disk
+// that keeps names in any order could keep the marker and lose the manifest.
+type orderedFS struct{ vfs.FS }
+
+// Create makes a file, a marker only after all names beside it are on disk.
+func (o orderedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasPrefix(o.PathBase(name), "marker.") {
+		dir, err := o.OpenDir(o.PathDir(name))
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return o.FS.Create(name, category)
+}
+
+// Unwrap returns the file system below.
+func (o orderedFS) Unwrap() vfs.FS { return o.FS }

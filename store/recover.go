@@ -3,11 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/record"
-	"github.com/cockroachdb/pebble/v2/wal"
 
 	"vendue/exchange"
 )
@@ -28,70 +25,21 @@ type Recovery struct {
 	CutFrom     uint64 // the first record that was cut from the tail, 0 if none was
 	CutRecords  int
 	CutWhy      string
-	TornLog     string // the newest log file, if its end was torn off: the writes there were never told to anybody
-	TornOffset  int64  // bytes of it that were sound
+	TornLog     string // Pebble's newest log file, if its end was torn: that end was cut
+	TornOffset  int64  // bytes of it that are sound
+	Lost        uint64 // events that are known to have been on disk and were cut with the tail: answers may have been given on them
 }
 
 // Recovery returns what Open found.
 func (s *Store) Recovery() Recovery { return s.recovery }
 
-// inspectLogs reads Pebble's log files before Pebble does. Pebble itself cuts a
-// torn end in silence and refuses damage before it; the house must tell the one
-// and name the place of the other.
-func (s *Store) inspectLogs() error {
-	dir := s.path(journalDir)
-	desc, err := pebble.Peek(dir, s.fs)
-	if err != nil {
-		return err
-	}
-	s.recovery.Created = !desc.Exists
-	if !desc.Exists {
-		if s.readOnly {
-			return errors.New("there is no journal")
-		}
-		return nil
-	}
-	logs, err := wal.Scan(wal.Dir{FS: s.fs, Dirname: dir})
-	if err != nil {
-		return err
-	}
-	for i, ll := range logs {
-		at, err := readLog(ll)
-		newest := i == len(logs)-1
-		switch {
-		case errors.Is(err, io.EOF):
-		case newest && errors.Is(err, record.ErrUnexpectedEOF):
-			s.recovery.TornLog, s.recovery.TornOffset = ll.String(), at
-		case newest:
-			return &DamageError{What: fmt.Sprintf("log %s offset %d", ll, at), Err: err}
-		default:
-			// An older log may be one that Pebble has no more use for; it decides.
-		}
-	}
-	return nil
-}
-
-// readLog reads a log to its end and returns how that looked: io.EOF if it was
-// clean, and the offset of the first record that was not read.
-func readLog(ll wal.LogicalLog) (at int64, err error) {
-	r := ll.OpenForRead()
-	defer func() { _ = r.Close() }()
-	for {
-		body, offset, err := r.NextRecord()
-		if err == nil {
-			_, err = io.Copy(io.Discard, body)
-		}
-		if err != nil {
-			return offset.Physical, err
-		}
-		at = offset.Physical
-	}
-}
-
 // recover finds the end of the journal and checks its tail.
 func (s *Store) recover() error {
 	last, err := s.lastSeq()
 	if err != nil {
+		return err
+	}
+	if err := s.checkMark(last); err != nil {
 		return err
 	}
 	if s.recovery.SnapshotSeq, err = s.newestSnapshot(last); err != nil {
@@ -101,7 +49,7 @@ func (s *Store) recover() error {
 	if last > checkedAtOpenMin {
 		from = min(from, last-checkedAtOpenMin+1)
 	} else {
-		from = 1
+		from = 1 // a short journal is checked whole
 	}
 	sound, err := s.checkTail(from, last)
 	if err != nil {
@@ -118,18 +66,22 @@ func (s *Store) recover() error {
 		}
 	}
 	s.recovery.LastSeq = sound
+	s.recovery.Lost += uint64(s.recovery.CutRecords)
 	s.seq.Store(sound)
 	// Whatever was read back is on disk: Pebble flushes what it replays before Open returns.
 	s.durable.raise(sound)
 	s.tell()
-	return nil
+	if s.readOnly {
+		return nil
+	}
+	return s.saveMark(sound)
 }
 
 func (s *Store) tell() {
 	r := s.recovery
 	if r.TornLog != "" {
-		s.cfg.Log.Warn().Str("room", "store").Str("log", r.TornLog).Int64("offset", r.TornOffset).
-			Msg("the journal's newest log ends in a torn write, which was cut")
+		s.cfg.Log.Warn().Str("room", "store").Str("log", r.TornLog).Int64("offset", r.TornOffset).Uint64("lost", r.Lost).
+			Msg("the journal's newest log ends in a torn write: the tail was cut")
 	}
 	if r.CutFrom != 0 {
 		s.cfg.Log.Warn().Str("room", "store").Uint64("from_seq", r.CutFrom).Int("records", r.CutRecords).Str("why", r.CutWhy).

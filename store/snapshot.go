@@ -50,6 +50,9 @@ func (s *Store) SaveSnapshot(seq uint64, data []byte) error {
 	if err := s.writeFile(s.snapshotPath(seq), false, head, data, foot); err != nil {
 		return fmt.Errorf("cannot save the snapshot at seq %d: %w", seq, err)
 	}
+	if err := s.saveMark(s.Durable()); err != nil {
+		return err
+	}
 	seqs, err := s.snapshotSeqs()
 	if err != nil {
 		return err

@@ -78,6 +78,7 @@ func open(cfg Config, readOnly bool) (s *Store, err error) {
 	if s.fs == nil {
 		s.fs = vfs.Default
 	}
+	s.fs = orderedFS{s.fs}
 	if cfg.Metrics == nil {
 		s.cfg.Metrics = metrics.NewSet()
 	}
@@ -137,12 +138,9 @@ func (s *Store) lockDir() error {
 		}
 	} else {
 		for _, d := range []string{s.cfg.Dir, dir, s.path(snapshotsDir)} {
-			if err := s.fs.MkdirAll(d, 0o700); err != nil {
+			if err := s.makeDir(d); err != nil {
 				return err
 			}
-		}
-		if err := s.syncDir(s.cfg.Dir); err != nil {
-			return err
 		}
 	}
 	lock, err := pebble.LockDirectory(dir, s.fs)
@@ -157,6 +155,24 @@ func (s *Store) lockDir() error {
 	return nil
 }
 
+// makeDir makes dir and its parents, each with its name on disk: a synced file
+// in a directory that a crash takes away is lost all the same.
+func (s *Store) makeDir(dir string) error {
+	if _, err := s.fs.Stat(dir); err == nil {
+		return nil
+	}
+	parent := s.fs.PathDir(dir)
+	if parent != dir {
+		if err := s.makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := s.fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return s.syncDir(parent)
+}
+
 func (s *Store) syncDir(dir string) error {
 	d, err := s.fs.OpenDir(dir)
 	if err != nil {
@@ -169,15 +185,29 @@ func (s *Store) openJournal() error {
 	if err := s.inspectLogs(); err != nil {
 		return err
 	}
-	opts := pebbleOptions(s.cfg.FS, pebbleLog{s.fault})
-	opts.Lock, opts.ReadOnly = s.lock, s.readOnly
-	opts.CacheSize, opts.MemTableSize = 64<<20, 64<<20
-	db, err := openPebble(s.path(journalDir), opts)
-	if err != nil {
+	if s.recovery.Created {
+		// Pebble begins its first log before it takes up the format of
+		// formatVersion, so the marks that tell a torn end from damage would be
+		// missing from it. The second opening begins another.
+		if err := s.openDB(); err != nil {
+			return err
+		}
+		if err := s.db.Close(); err != nil {
+			return err
+		}
+	}
+	if err := s.openDB(); err != nil {
 		return err
 	}
-	s.db = db
 	return s.fault.check()
+}
+
+func (s *Store) openDB() (err error) {
+	opts := pebbleOptions(s.fs, pebbleLog{s.fault})
+	opts.Lock, opts.ReadOnly = s.lock, s.readOnly
+	opts.CacheSize, opts.MemTableSize = 64<<20, 64<<20
+	s.db, err = openPebble(s.path(journalDir), opts)
+	return err
 }
 
 // writable returns why nothing can be written, nil if it can.
@@ -199,6 +229,8 @@ func (s *Store) Tape() *Tape { return s.tape }
 // Healthy returns nil while the journal can be written.
 func (s *Store) Healthy() error { return s.writable() }
 
+func (s *Store) writableAtClose() bool { return !s.readOnly && s.fault.check() == nil }
+
 // Close writes what the tape still holds and lets go of the data directory.
 // Nothing may be inside another method. After a fault that left Pebble holding
 // its own locks, the files stay open until the process ends.
@@ -210,6 +242,9 @@ func (s *Store) Close() error {
 		if s.fault.poisoned.Load() {
 			s.closeErr = errors.Join(s.closeErr, s.fault.check())
 			return
+		}
+		if s.writableAtClose() {
+			s.closeErr = errors.Join(s.closeErr, s.saveMark(s.Durable()))
 		}
 		if err := s.db.Close(); err != nil && s.fault.check() == nil {
 			s.closeErr = errors.Join(s.closeErr, fmt.Errorf("cannot close the journal: %w", err))

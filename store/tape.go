@@ -93,7 +93,7 @@ func newTape(cfg Config) *Tape {
 func (t *Tape) open(s *Store) error {
 	t.m = s.m
 	dir := s.path(tapeDir)
-	opts := pebbleOptions(s.cfg.FS, tapeLog{t})
+	opts := pebbleOptions(s.fs, tapeLog{t})
 	opts.ReadOnly, opts.CacheSize, opts.MemTableSize = s.readOnly, 8<<20, 16<<20
 	if s.readOnly {
 		close(t.done)
