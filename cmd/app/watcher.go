@@ -81,7 +81,7 @@ func (a *App) sources() live.Sources {
 			}
 			out := live.Config{Hash: cfg.Hash, Currency: cfg.Market.Currency.Code}
 			for _, c := range cfg.Market.Contracts {
-				out.Contracts = append(out.Contracts, live.ContractInfo{ID: string(c.ID), Buyer: c.Buyer.Name})
+				out.Contracts = append(out.Contracts, live.ContractInfo{ID: c.ID, Buyer: c.Buyer.ID})
 			}
 			return out
 		},
