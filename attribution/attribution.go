@@ -27,7 +27,7 @@ const (
 //
 // One goroutine, the follower, owns the cursor, the fold and the totals. It
 // reads durable entries in order, gathers what they lead to, writes it with the
-// cursor in one synced batch, and only then makes it visible and wakes the
+// cursor in one batch, and only then makes it visible and wakes the
 // postbacks. A fault (of the journal, the space, a record) leaves the cursor
 // where it is: the same entries are read again after a pause, nothing is ever
 // skipped, and Stats says so.
@@ -190,7 +190,9 @@ func (a *Attribution) step(max int) (int, error) {
 		err = fmt.Errorf("journal goes on at seq %d after %d entries from %d", cursor, n, a.state.cursor)
 	}
 	if err == nil && n > 0 {
-		err = a.deps.Space.Commit(over.dirty(), func(b Batch) {
+		// Not synced: a crash that loses this batch loses the cursor with it, and the journal tells it again. Jobs are
+		// synced with their ends, and the space never keeps a later commit without an earlier one.
+		err = a.deps.Space.Commit(false, func(b Batch) {
 			over.write(b)
 			intake.Write(b)
 			b.Set([]byte(keyState), next.encode())
@@ -283,7 +285,6 @@ func (o *overlay) get(key []byte) ([]byte, bool, error) {
 
 func (o *overlay) set(key, value []byte) { o.writes[string(key)] = write{value: value} }
 func (o *overlay) del(key []byte)        { o.writes[string(key)] = write{gone: true} }
-func (o *overlay) dirty() bool           { return len(o.writes) > 0 }
 
 func (o *overlay) write(b Batch) {
 	for key, w := range o.writes {

@@ -258,6 +258,25 @@ func TestVerifyFindsWhatWasTamperedWith(t *testing.T) {
 	}
 }
 
+// TestALateClickEarnsNothing has a click journaled after the sale it is named
+// in. A replay, which finds the click in the space already, must see it so too.
+func TestALateClickEarnsNothing(t *testing.T) {
+	s := newStory(t)
+	click, lead := s.minter.Click(epoch), s.minter.Lead(epoch)
+	s.journal.Append(1, &exchange.OfferSet{Offer: "auto", Model: exchange.LastTouch, WindowSec: 60})
+	s.journal.Append(2, &exchange.PostStarted{LeadID: lead, Attempt: 1, Buyer: "acme", Bid: 20_000_000, Payout: 16_000_000,
+		Lead: &exchange.LeadFacts{Seller: "north", Currency: "USD", Source: exchange.SourceFacts{Click: click}}})
+	s.journal.Append(3, &exchange.PostEnded{LeadID: lead, Attempt: 1, Outcome: exchange.OutcomeAccepted, Status: exchange.LeadSold})
+	s.journal.Append(2, &exchange.Clicked{ClickID: click, Offer: "auto", Affiliate: "blog"})
+	s.step(batchMax)
+	if st := s.room.Stats(); st.Uncredited[WhyClickUnknown] != 1 {
+		t.Errorf("stats: %+v", st)
+	}
+	if r, err := s.room.Verify(t.Context()); err != nil || len(r.Faults) > 0 {
+		t.Errorf("verify: %v %+v", err, r)
+	}
+}
+
 // TestACrashAtEveryBatchLosesNoPostback runs the whole room against a tracker
 // and crashes it after every number of commits: the tracker hears of each
 // credit at least once, always under the same id, and the credits are the same.

@@ -8,7 +8,8 @@ type Space interface {
 	// until fn returns false or fails. k and v are valid during the call only.
 	Scan(lo, hi []byte, fn func(k, v []byte) (more bool, err error)) error
 	// Commit applies what fn put into the batch: all of it or nothing. With
-	// sync it returns when that is on disk.
+	// sync it returns when that is on disk; without, a crash may lose it whole,
+	// but never while something committed later is kept.
 	Commit(sync bool, fn func(b Batch)) error
 }
 
