@@ -1,0 +1,77 @@
+package store
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"vendue/exchange"
+)
+
+const benchCallers = 64
+
+// BenchmarkAppend is the journal as the engine uses it: 64 callers, each event
+// appended under one lock and waited for outside of it, on the real disk.
+func BenchmarkAppend(b *testing.B) {
+	s := openAt(b, nil, b.TempDir())
+	defer s.Close()
+	var lock sync.Mutex
+	b.ReportAllocs()
+	benchParallel(b, func(w *world) func() error {
+		st := w.started()
+		return func() error {
+			lock.Lock()
+			_, ticket, err := s.Append(1, st)
+			lock.Unlock()
+			if err != nil {
+				return err
+			}
+			return ticket.Wait()
+		}
+	})
+}
+
+// BenchmarkBareSet is the peer: a plain synced Set of as many bytes, no sequence, no lock, no index.
+func BenchmarkBareSet(b *testing.B) {
+	db, err := pebble.Open(b.TempDir(), &pebble.Options{MemTableSize: 64 << 20, Logger: pebbleLog{newFault(nil, openMem(b).cfg.Log)}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	var seq atomic.Uint64
+	b.ReportAllocs()
+	benchParallel(b, func(w *world) func() error {
+		rec := encode(b, exchange.Entry{Event: w.started()})
+		return func() error { return db.Set(appendSeq(nil, seq.Add(1)), rec, pebble.Sync) }
+	})
+}
+
+func benchParallel(b *testing.B, caller func(w *world) func() error) {
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var all sync.WaitGroup
+	for i := range benchCallers {
+		do := caller(newWorld(b, uint64(i)))
+		all.Go(func() {
+			for left.Add(-1) >= 0 {
+				if err := do(); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+func BenchmarkRecord(b *testing.B) {
+	s := openMem(b)
+	a := testAuction(newWorld(b, 1))
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Tape().Record(a)
+	}
+}
