@@ -139,7 +139,7 @@ func (r *run) settle(ctx context.Context) error {
 		settled += n
 	}
 	r.say("\nBuyers hung up on %d posts; %d of those verdicts came later by /v1/buyers/outcome.\n", untold, settled)
-	if err := r.seller.Ask(ctx, ""); err != nil {
+	if err := r.seller.Ask(ctx); err != nil {
 		return fmt.Errorf("sellers cannot ask for their leads: %w", err)
 	}
 	return r.awaitPostbacks(ctx)

@@ -335,13 +335,10 @@ func (s *Seller) Answers() []Answer {
 }
 
 // Ask asks again what became of every lead: told ones by their lead_id,
-// unanswered ones by repeating the post under its key. addr replaces the
-// exchange's address if it changed; "" keeps it. Call it when Run has returned.
-func (s *Seller) Ask(ctx context.Context, addr string) error {
-	if addr != "" && addr != s.traffic.Addr {
-		s.client.Close()
-		s.client = NewClient(addr, s.traffic.Dial)
-	}
+// unanswered ones by repeating the post under its key. Call it when Run has
+// returned. Connections are opened anew: the exchange may be another process by now.
+func (s *Seller) Ask(ctx context.Context) error {
+	s.client.Close()
 	const askers = 16
 	work := make(chan *Answer)
 	faults := make(chan error, 1)

@@ -130,7 +130,7 @@ func TestSellersKeepWhatTheyWereTold(t *testing.T) {
 		if st.Done != 100 || st.NoAnswer != 10 || st.Sold != 90 || st.Payout != 90*cents(800) {
 			t.Fatalf("got %+v", st)
 		}
-		if err := seller.Ask(context.Background(), ""); err != nil {
+		if err := seller.Ask(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		ids, clicks, named, direct := make(map[string]bool), 0, 0, 0
