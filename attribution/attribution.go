@@ -118,8 +118,11 @@ func (a *Attribution) Start() {
 
 // Stop returns when every goroutine has ended. A batch in hand is finished;
 // requests in flight get two seconds, and are made again at the next start if
-// that did not do. It is called once, after Start.
+// that did not do. It is called once; without a Start it does nothing.
 func (a *Attribution) Stop() {
+	if a.cancel == nil {
+		return
+	}
 	a.cancel()
 	a.done.Wait()
 	a.sender.Stop()
