@@ -129,28 +129,43 @@ func TestAskLateAnswerIsNobodys(t *testing.T) {
 
 // A second answer that comes once the connection is idle is an answer to none.
 func TestAskUnaskedBytes(t *testing.T) {
-	sent := make(chan struct{}, 1)
+	var once sync.Once
+	sent := make(chan struct{})
 	next := make(chan struct{})
 	s := newStub(t, func(nc net.Conn, r *seen) bool {
-		if !ok(`{"bid":1}`)(nc, r) || r.nth > 0 {
-			return true
+		if !ok(`{"bid":1}`)(nc, r) {
+			return false
 		}
-		<-next
-		ok(`{"bid":99}`)(nc, r)
-		select {
-		case sent <- struct{}{}:
-		default:
-		}
+		once.Do(func() {
+			<-next
+			ok(`{"bid":99}`)(nc, r)
+			close(sent)
+		})
 		return true
 	})
 	h := newHouse(t, market(s.url()), TransportConfig{WarmConnsPerHost: 1, ConnsPerHostMax: 1})
-	eventually(t, "the first bid", func() bool { return h.ask(10*time.Second).Answers[0].Bid == exchange.Micro })
+	eventually(t, "the first bid", func() bool { return h.ask(10 * time.Second).Answers[0].Bid == exchange.Micro })
 	close(next)
 	<-sent
 	for range 5 {
 		a := h.ask(10 * time.Second)
 		if a.Answers[0].Reason == exchange.ReasonNone && a.Answers[0].Bid != exchange.Micro {
 			t.Fatal("an answer to nobody was taken for ours")
+		}
+	}
+}
+
+// A buyer that announces a close is believed, though it may leave the connection open.
+func TestAskAnnouncedClose(t *testing.T) {
+	s := newStub(t, raw("HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 9\r\n\r\n{\"bid\":1}"))
+	h := newHouse(t, market(s.url()), TransportConfig{})
+	for range 20 {
+		a := h.ask(10 * time.Second)
+		mustReason(t, &a.Answers[0], exchange.ReasonNone, "")
+	}
+	for _, r := range s.requests() {
+		if r.nth > 0 {
+			t.Fatal("asked again on a connection that was to be closed")
 		}
 	}
 }
@@ -163,6 +178,20 @@ func TestAskKeptConnectionClosed(t *testing.T) {
 		a := h.ask(10 * time.Second)
 		mustReason(t, &a.Answers[0], exchange.ReasonNone, "")
 		s.hangUp()
+	}
+}
+
+// The buyer closes a kept connection as the question comes: nothing to see
+// before it, so the ping is asked once more, on a new connection.
+func TestAskAgainOnce(t *testing.T) {
+	s := newStub(t, func(nc net.Conn, r *seen) bool { return r.nth == 0 && ok(`{"bid":1}`)(nc, r) })
+	h := newHouse(t, market(s.url()), TransportConfig{})
+	for range 20 {
+		a := h.ask(10 * time.Second)
+		mustReason(t, &a.Answers[0], exchange.ReasonNone, "")
+	}
+	if h.count(`vendue_bidder_ping_retries_total{contract="c0"}`) == 0 {
+		t.Fatal("no ping was asked again")
 	}
 }
 
@@ -196,7 +225,7 @@ func TestAskNoTime(t *testing.T) {
 
 // Nine buyers hang and one is quick: every ask ends at its deadline with the quick one's bid.
 func TestAskNineHangOneQuick(t *testing.T) {
-	const asks, atOnce, window = 100, 10, 250 * time.Millisecond
+	const asks, atOnce, window = 60, 20, time.Second
 	var urls []string
 	for range 9 {
 		urls = append(urls, newStub(t, hang).url())
@@ -228,7 +257,7 @@ func TestAskNineHangOneQuick(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("worst ask took %v of a window of %v", worst, window)
-	if worst > window+500*time.Millisecond { // the machine may be busy; the bubble test holds the exact bound
+	if worst > 2*window { // the machine may be busy; the tests in a bubble hold the exact bound
 		t.Fatalf("an ask took %v", worst)
 	}
 }

@@ -100,13 +100,13 @@ func TestBubbleEndsWithTheLastAnswer(t *testing.T) {
 func TestBubbleOwnTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg, tc := pipeBuyers(t, after(60*time.Millisecond, "1"), after(60*time.Millisecond, "1"))
-		cfg.Contracts[0].Terms.PingTimeout = 50 * time.Millisecond
+		cfg.Contracts[1].Terms.PingTimeout = 50 * time.Millisecond
 		h := newHouse(t, cfg, tc)
 		a := h.ask(time.Second)
-		mustReason(t, &a.Answers[0], exchange.ReasonTimeout, "")
-		mustReason(t, &a.Answers[1], exchange.ReasonNone, "")
-		if a.Answers[0].Elapsed != 50*time.Millisecond {
-			t.Fatalf("gave up at %v", a.Answers[0].Elapsed)
+		mustReason(t, &a.Answers[0], exchange.ReasonNone, "")
+		mustReason(t, &a.Answers[1], exchange.ReasonTimeout, "")
+		if a.Answers[1].Elapsed != 50*time.Millisecond {
+			t.Fatalf("gave up at %v", a.Answers[1].Elapsed)
 		}
 	})
 }

@@ -89,7 +89,11 @@ func (b *Bidder) attempt(c *contract, d *exchange.Delivery, request []byte) exch
 // when a kept connection turned out closed before it took a single byte.
 func (b *Bidder) deliver(c *contract, d *exchange.Delivery, request []byte) (*conn, exchange.Receipt) {
 	h := c.post[side(d.Test)].host
-	kept := h.take(time.Now())
+	now := time.Now()
+	if !now.Before(d.Deadline) {
+		return nil, exchange.Receipt{Outcome: exchange.OutcomeNotDelivered, Reason: exchange.ReasonNoTime, Detail: "the deadline was past"}
+	}
+	kept := h.take(now)
 	for range 2 {
 		conn, err := kept, error(nil)
 		if conn == nil {
