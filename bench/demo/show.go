@@ -2,7 +2,6 @@ package demo
 
 import (
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"vendue/bench/world"
@@ -92,24 +91,17 @@ func (r *run) table(journal *world.Journal, metrics world.Metrics) {
 			t.add(leg)
 		}
 	}
-	r.say("\n")
-	w := tabwriter.NewWriter(r.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(cells ...any) {
-		for _, c := range cells {
-			_, _ = fmt.Fprintf(w, "%v\t", c)
-		}
-		_, _ = fmt.Fprintln(w)
-	}
-	row("contract", "pings", "bids", "wins", "accepts", "rejects", "unknown", "in doubt", "timeouts", "p95", "manner")
+	r.say("\n  %-14s %7s %7s %6s %8s %8s %8s %9s %9s %9s  %s\n",
+		"contract", "pings", "bids", "wins", "accepts", "rejects", "unknown", "in doubt", "timeouts", "p95", "manner")
 	for i := range r.market.cast {
 		c := &r.market.cast[i]
 		seen, t := c.sim.Counts(), tallies[c.name]
 		if t == nil {
 			t = new(tally)
 		}
-		row(c.name, seen.Pings, seen.Bids, t.wins, t.accepts, t.rejects, t.unknown, t.doubt, timeouts(metrics, c.name), p95(metrics, c.name), c.manner)
+		r.say("  %-14s %7d %7d %6d %8d %8d %8d %9d %9s %9s  %s\n", c.name, seen.Pings, seen.Bids, t.wins, t.accepts, t.rejects, t.unknown, t.doubt,
+			timeouts(metrics, c.name), p95(metrics, c.name), c.manner)
 	}
-	_ = w.Flush() // as say
 }
 
 func (t *tally) add(leg *world.JournalLeg) {
