@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -175,13 +176,14 @@ func TestNothingPersonalLeaks(t *testing.T) {
 }
 
 // Only a request in flight separates a reset that lost the lead from one that
-// did not: before the last byte is written the buyer cannot have it.
+// did not: before the last byte is written the buyer cannot have it, and it is not sent twice.
 func TestPostResetWithinTheBody(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
+	var requests atomic.Int32
 	go func() {
 		for {
 			nc, err := ln.Accept()
@@ -191,6 +193,7 @@ func TestPostResetWithinTheBody(t *testing.T) {
 			go func() {
 				br := bufio.NewReader(nc)
 				if req, err := http.ReadRequest(br); err == nil {
+					requests.Add(1)
 					_, _ = io.CopyN(io.Discard, req.Body, 1<<20)
 				}
 				reset(nc, nil)
@@ -199,9 +202,13 @@ func TestPostResetWithinTheBody(t *testing.T) {
 		}
 	}()
 	h := newHouse(t, market("http://"+ln.Addr().String()+"/"), TransportConfig{})
+	h.warmed(t, 8)
 	d := h.delivery(10 * time.Second)
 	d.Lead.Values[0].Text = strings.Repeat("9", 64<<20)
 	if r := h.Post(d); r.Outcome != exchange.OutcomeNotDelivered {
 		t.Fatalf("got %+v", r)
+	}
+	if n := requests.Load(); n != 1 {
+		t.Fatalf("posted %d times", n)
 	}
 }
