@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,9 +34,9 @@ import (
 
 // Options say what to run and, for tests and simulations, on what. Nil functions mean the real thing.
 type Options struct {
-	Config string    // path of the YAML file
-	Log    io.Writer // wide lines as JSON; nil: standard error
-	Listen func(network, addr string) (net.Listener, error)
+	Config string                                                              // path of the YAML file
+	Log    io.Writer                                                           // wide lines as JSON; nil: standard error
+	Listen func(network, addr string) (net.Listener, error)                    // the command socket's too: "unix" and its path
 	Dial   func(network, addr string, timeout time.Duration) (net.Conn, error) // to buyers and trackers
 	Store  func(*store.Config)                                                 // adjusts how the store is opened
 	Engine func(*engine.Config)                                                // adjusts the engine's bounds
@@ -91,7 +92,7 @@ func New(opts Options) (a *App, err error) {
 		opts.Log = os.Stderr
 	}
 	if opts.Listen == nil {
-		opts.Listen = net.Listen
+		opts.Listen = listen
 	}
 	if opts.Random == nil {
 		opts.Random = rand.Uint64
@@ -182,7 +183,7 @@ func (a *App) Start() (err error) {
 		return fmt.Errorf("cannot listen on admin %s: %w", cfg.Admin, err)
 	}
 	a.serve(a.admin, a.admLn)
-	if a.sockLn, err = listenSocket(cfg.Data); err != nil {
+	if a.sockLn, err = a.opts.Listen("unix", filepath.Join(cfg.Data, socketName)); err != nil {
 		a.log.Warn().Err(err).Msg("no command socket; vendue log and verify cannot reach this daemon")
 	} else {
 		a.serve(a.socketServer(), a.sockLn)

@@ -30,6 +30,14 @@ func socketPath(dir string) (path string, done func(), err error) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), socketName), func() { _ = d.Close() }, nil
 }
 
+// listen opens the daemon's real listeners.
+func listen(network, addr string) (net.Listener, error) {
+	if network == "unix" {
+		return listenSocket(filepath.Dir(addr))
+	}
+	return net.Listen(network, addr)
+}
+
 // listenSocket opens the command socket. The store's lock makes sure that nobody else serves this directory.
 func listenSocket(dir string) (net.Listener, error) {
 	path, done, err := socketPath(dir)
