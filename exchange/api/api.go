@@ -8,6 +8,7 @@ package api
 import (
 	"crypto/sha256"
 	"strings"
+	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/rs/zerolog"
@@ -83,6 +84,7 @@ func (a *API) Handle(ctx *fasthttp.RequestCtx) bool {
 // call is one request of a known seller.
 type call struct {
 	ctx       *fasthttp.RequestCtx
+	arrival   time.Time
 	snap      *engine.Snapshot
 	principal exchange.Principal
 }
@@ -102,6 +104,7 @@ func (a *API) seller(ctx *fasthttp.RequestCtx, method string, do func(*call)) {
 
 // enter checks method and key, in that order.
 func (a *API) enter(ctx *fasthttp.RequestCtx, method string) (*call, bool) {
+	arrival := time.Now()
 	if string(ctx.Method()) != method {
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, method)
 		a.problem(ctx, problem{status: 405, reason: exchange.ReasonInvalidField, detail: "expected " + method})
@@ -118,7 +121,7 @@ func (a *API) enter(ctx *fasthttp.RequestCtx, method string) (*call, bool) {
 		a.problem(ctx, problem{status: 401, reason: exchange.ReasonAuth, detail: "expected a valid key: Authorization: Bearer KEY, or X-Api-Key: KEY"})
 		return nil, false
 	}
-	return &call{ctx: ctx, snap: snap, principal: principal}, true
+	return &call{ctx: ctx, arrival: arrival, snap: snap, principal: principal}, true
 }
 
 const keyBytesMax = 256

@@ -1,10 +1,14 @@
 package api
 
 import (
+	"errors"
 	"iter"
+	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 	"github.com/valyala/fasthttp"
@@ -22,7 +26,17 @@ const (
 	bidIDsMax       = 64
 	maxWaitMax      = 2 * time.Minute
 	legsMax         = 64
+	bracketsMax     = 256 // of a JSON body; more than that many are looked at for how deep they nest
+	depthMax        = 32
 )
+
+// bodyKeys are the names that a body, its source and its consent know. No name stands in two of them.
+var bodyKeys = [...]string{
+	"campaign", "ref", "min_price", "max_wait_ms", "sale", "max_legs", "test", "source", "consent", "lead",
+	"ping_id", "bid_ids", "idempotency_key", "lead_id", "bid_id", "accepted", "id",
+	"affiliate", "offer", "click_id", "sub1", "sub2", "sub3", "sub4", "sub5",
+	"captured_at", "page_url", "text_sha256", "named_buyers", "trustedform_ping_url", "trustedform_cert_url", "jornaya_id",
+}
 
 // body is a decoded request. Its strings are parts of text, which is the request's own copy.
 type body struct {
@@ -47,6 +61,22 @@ type body struct {
 	leadJSON string                    // the lead as an object, if the body is JSON
 	form     iter.Seq2[string, string] // every pair, if it is a form
 	errors   []fieldError
+	seen     uint64 // by place in bodyKeys
+}
+
+// twice notes that a key was given, and faults one that was given before:
+// readers of JSON and forms disagree about which one counts.
+func (b *body) twice(prefix, key string) bool {
+	bit := uint64(1) << max(slices.Index(bodyKeys[:], key), 0)
+	if bodyKeys[bits.TrailingZeros64(bit)] != key {
+		return false // unknown: passed over, however often it comes
+	}
+	again := b.seen&bit != 0
+	b.seen |= bit
+	if again {
+		b.fault(prefix+key, "expected once, given more than once")
+	}
+	return again
 }
 
 func (b *body) fault(field, text string) {
@@ -64,19 +94,10 @@ func (a *API) decode(c *call) (*body, bool) {
 	kind, _, _ := strings.Cut(string(h.ContentType()), ";")
 	switch strings.ToLower(strings.TrimSpace(kind)) {
 	case "application/json":
-		if !gjson.Valid(b.text) {
-			a.problem(c.ctx, problem{status: 400, reason: exchange.ReasonInvalidField, detail: "the body is not valid JSON"})
+		if err := b.readJSON(); err != nil {
+			a.problem(c.ctx, problem{status: 400, reason: exchange.ReasonInvalidField, detail: err.Error()})
 			return nil, false
 		}
-		root := gjson.Parse(b.text)
-		if !root.IsObject() {
-			a.problem(c.ctx, problem{status: 400, reason: exchange.ReasonInvalidField, detail: "the body is not a JSON object"})
-			return nil, false
-		}
-		root.ForEach(func(key, value gjson.Result) bool {
-			b.takeJSON(key.Str, value)
-			return true
-		})
 	case "application/x-www-form-urlencoded":
 		b.takeForm(c.ctx.Request.PostArgs())
 	default:
@@ -93,8 +114,61 @@ func (a *API) decode(c *call) (*body, bool) {
 	return b, true
 }
 
+// The faults of a body that is no JSON object at all.
+var (
+	errNotUTF8   = errors.New("the body is not valid UTF-8")
+	errTooDeep   = errors.New("the body's JSON nests deeper than 32 levels")
+	errNotJSON   = errors.New("the body is not valid JSON")
+	errNotObject = errors.New("the body is not a JSON object")
+)
+
+func (b *body) readJSON() error {
+	switch {
+	case !utf8.ValidString(b.text):
+		return errNotUTF8
+	case tooDeep(b.text):
+		return errTooDeep
+	case !gjson.Valid(b.text):
+		return errNotJSON
+	}
+	root := gjson.Parse(b.text)
+	if !root.IsObject() {
+		return errNotObject
+	}
+	root.ForEach(func(key, value gjson.Result) bool {
+		b.takeJSON(key.Str, value)
+		return true
+	})
+	return nil
+}
+
+// tooDeep tells whether JSON nests deeper than depthMax, before a reader that
+// goes down by recursion does so. Most bodies have too few brackets to be looked at.
+func tooDeep(text string) bool {
+	if strings.Count(text, "[")+strings.Count(text, "{") <= bracketsMax {
+		return false // deep enough to be refused, perhaps, but not to harm
+	}
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++
+		case quoted:
+		case c == '[' || c == '{':
+			if depth++; depth > depthMax {
+				return true
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return false
+}
+
 func (b *body) takeJSON(key string, v gjson.Result) {
-	if v.Type == gjson.Null {
+	if b.twice("", key) || v.Type == gjson.Null {
 		return
 	}
 	switch key {
@@ -211,7 +285,7 @@ func (b *body) takeObject(key string, v gjson.Result, take func(string, gjson.Re
 		return
 	}
 	v.ForEach(func(k, field gjson.Result) bool {
-		if field.Type != gjson.Null {
+		if !b.twice(key+".", k.Str) && field.Type != gjson.Null {
 			take(k.Str, field)
 		}
 		return true
@@ -289,30 +363,36 @@ func (b *body) takeForm(args *fasthttp.Args) {
 	type pair struct{ key, value string }
 	var pairs []pair
 	consent := make([]byte, 0, 256)
+	var named []string
 	for k, v := range args.All() {
 		key, value := string(k), string(v)
 		pairs = append(pairs, pair{key, value})
-		if value == "" || b.setSource(key, value) {
-			continue
-		}
 		switch {
+		case value == "":
+		case key == "bid_ids":
+			b.bidIDs = b.split(key, b.bidIDs, value, bidIDsMax)
+		case key == "named_buyers":
+			named = b.split(key, named, value, namedBuyersMax)
+		case b.twice("", key), b.setSource(key, value):
 		case key == "test" || key == "accepted":
+			// A vertical may have a field called accepted, so a bad one is a fault to the outcome alone.
 			on, err := strconv.ParseBool(strings.ToLower(value))
-			if err != nil {
+			if err == nil {
+				b.takeBool(key, on)
+			} else if key == "test" {
 				b.fault(key, "expected true or false")
 			}
-			b.takeBool(key, on)
-		case key == "bid_ids":
-			b.bidIDs = strings.Split(value, ",")
-		case key == "named_buyers":
-			consent = appendFormConsent(consent, key, value)
 		case consentKey(key):
-			consent = appendFormConsent(consent, key, value)
+			consent = appendFormConsent(consent, key, gjson.AppendJSONString(nil, value))
 		default:
 			b.takeScalar(key, value)
 		}
 	}
+	if len(named) > 0 {
+		consent = appendFormConsent(consent, "named_buyers", appendTexts(nil, named))
+	}
 	if len(consent) > 0 {
+		b.seen = 0 // the names were met in the form itself
 		b.consent.Raw = string(append(consent, '}'))
 		b.takeObject("consent", gjson.Parse(b.consent.Raw), b.takeConsent)
 		b.checkConsent()
@@ -334,23 +414,35 @@ func consentKey(key string) bool {
 	return false
 }
 
+// split adds the parts of a comma-separated value to list.
+func (b *body) split(key string, list []string, value string, most int) []string {
+	for part := range strings.SplitSeq(value, ",") {
+		if len(list) == most {
+			b.fault(key, "expected a list of at most "+strconv.Itoa(most)+" strings")
+			return list
+		}
+		list = append(list, strings.TrimSpace(part))
+	}
+	return list
+}
+
 // appendFormConsent adds one of a form's consent fields to the object that a JSON body would have held.
-func appendFormConsent(dst []byte, key, value string) []byte {
+func appendFormConsent(dst []byte, key string, value []byte) []byte {
 	if len(dst) == 0 {
 		dst = append(dst, '{')
 	} else {
 		dst = append(dst, ',')
 	}
-	dst = append(gjson.AppendJSONString(dst, key), ':')
-	if key != "named_buyers" {
-		return gjson.AppendJSONString(dst, value)
-	}
+	return append(append(gjson.AppendJSONString(dst, key), ':'), value...)
+}
+
+func appendTexts(dst []byte, texts []string) []byte {
 	dst = append(dst, '[')
-	for i, name := range strings.Split(value, ",") {
+	for i, text := range texts {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = gjson.AppendJSONString(dst, strings.TrimSpace(name))
+		dst = gjson.AppendJSONString(dst, text)
 	}
 	return append(dst, ']')
 }

@@ -3,9 +3,9 @@ package api
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
-	"github.com/tidwall/gjson"
 	"github.com/valyala/fasthttp"
 
 	"vendue/exchange"
@@ -31,7 +31,6 @@ func (a *API) campaignOf(c *call, b *body) (*exchange.Campaign, bool) {
 
 // readPing decodes what ping and direct have in common.
 func (a *API) readPing(c *call, phase schema.Phase) (*body, *engine.PingRequest, bool) {
-	arrival := c.ctx.Time()
 	b, ok := a.decode(c)
 	if !ok {
 		return nil, nil, false
@@ -47,7 +46,7 @@ func (a *API) readPing(c *call, phase schema.Phase) (*body, *engine.PingRequest,
 		return nil, nil, false
 	}
 	return b, &engine.PingRequest{
-		Snap: c.snap, Campaign: campaign, Arrival: arrival, Ref: b.ref, MinPrice: b.minPrice, MaxWait: b.maxWait,
+		Snap: c.snap, Campaign: campaign, Arrival: c.arrival, Ref: b.ref, MinPrice: b.minPrice, MaxWait: b.maxWait,
 		Sale: b.sale, Test: b.test || c.principal.Test, Source: b.source, Consent: b.consent, Values: values, Bytes: len(b.text),
 	}, true
 }
@@ -82,7 +81,6 @@ func (a *API) direct(c *call) {
 }
 
 func (a *API) post(c *call) {
-	arrival := c.ctx.Time()
 	b, ok := a.decode(c)
 	if !ok {
 		return
@@ -91,15 +89,17 @@ func (a *API) post(c *call) {
 		b.missing("ping_id")
 	}
 	if len(b.errors) > 0 {
+		if v, ping := a.engine.Quoted(c.principal.Seller.ID, b.pingID); v != nil {
+			a.readLead(b, v, schema.PhasePost, slices.Clone(ping))
+		}
 		a.problem(c.ctx, invalid(b.errors))
 		return
 	}
 	ans := a.engine.Post(&engine.PostRequest{
-		Snap: c.snap, Seller: c.principal.Seller, Arrival: arrival, Key: b.key, Body: b.text,
+		Snap: c.snap, Seller: c.principal.Seller, Arrival: c.arrival, Key: b.key, Body: b.text,
 		PingID: b.pingID, BidIDs: b.bidIDs, Consent: b.consent,
 		Decode: func(v *exchange.Vertical, ping []exchange.Value) ([]exchange.Value, bool) {
-			values := make([]exchange.Value, len(v.Fields))
-			copy(values, ping)
+			values := slices.Clone(ping)
 			a.readLead(b, v, schema.PhasePost, values)
 			return values, len(b.errors) == 0
 		},
@@ -117,7 +117,8 @@ func (a *API) tellPost(c *call, b *body, ans *engine.PostAnswer) {
 	case engine.FaultLead:
 		a.problem(c.ctx, invalid(b.errors))
 	case engine.FaultBidID:
-		a.problem(c.ctx, invalid([]fieldError{{field: "bid_ids", text: "expected bid_ids of this ping's answer"}}))
+		b.fault("bid_ids", "expected bid_ids of this ping's answer")
+		a.problem(c.ctx, invalid(b.errors))
 	case engine.FaultKeyBusy:
 		ctx := c.ctx
 		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
@@ -134,7 +135,7 @@ func (a *API) tellLead(c *call, view *exchange.LeadView) {
 	out, err := a.appendLead(make([]byte, 0, 512), view)
 	if err != nil {
 		a.log.Error().Err(err).Stringer("lead_id", view.LeadID).Msg("cannot unseal a lead's redirect")
-		a.problem(c.ctx, problem{status: 500, reason: exchange.ReasonJournalUnavailable, detail: "the lead cannot be read"})
+		a.problem(c.ctx, requestProblem(exchange.ReasonJournalUnavailable))
 		return
 	}
 	status := 200
@@ -175,8 +176,8 @@ func (a *API) outcome(ctx *fasthttp.RequestCtx) {
 	if b.leadID == "" {
 		b.missing("lead_id")
 	}
-	if b.accepted == nil {
-		b.missing("accepted")
+	if b.accepted == nil && !slices.ContainsFunc(b.errors, func(e fieldError) bool { return e.field == "accepted" }) {
+		b.errors = append(b.errors, fieldError{field: "accepted", text: "expected true or false", missing: true})
 	}
 	if len(b.id) > refBytesMax {
 		b.fault("id", "expected at most 255 bytes")
@@ -215,7 +216,11 @@ func (a *API) TellVerdict(ctx *fasthttp.RequestCtx, v *engine.Verdict) {
 		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
 		field(409, "lead_id", "the post is still in flight; ask again")
 	default:
-		a.problem(ctx, requestProblem(exchange.ReasonJournalUnavailable))
+		reason := a.engine.Ready()
+		if reason == exchange.ReasonNone {
+			reason = exchange.ReasonOverloaded
+		}
+		a.problem(ctx, requestProblem(reason))
 	}
 }
 
@@ -237,13 +242,9 @@ type ParsedLead struct {
 // ParseLead reads a ping's or direct's body without a request around it, for explain. Its error names every field at fault.
 func ParseLead(m *exchange.Market, text string) (*ParsedLead, error) {
 	b := &body{text: text}
-	if !gjson.Valid(text) || !gjson.Parse(text).IsObject() {
-		return nil, errors.New("expected a JSON object")
+	if err := b.readJSON(); err != nil {
+		return nil, err
 	}
-	gjson.Parse(text).ForEach(func(key, value gjson.Result) bool {
-		b.takeJSON(key.Str, value)
-		return true
-	})
 	campaign := m.Campaigns[exchange.CampaignID(b.campaign)]
 	if campaign == nil {
 		return nil, errors.New("campaign: expected one of the config's campaigns")

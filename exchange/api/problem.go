@@ -27,7 +27,7 @@ type fieldError struct {
 var problemTitles = map[int]string{
 	400: "Malformed request", 401: "Not authenticated", 403: "Not yours", 404: "Not found", 405: "Method not allowed",
 	409: "Conflict", 413: "Body too large", 415: "Unsupported media type", 422: "Invalid or missing field",
-	429: "Too many requests", 431: "Header too large", 500: "Fault of ours", 501: "Not implemented", 503: "Not available now",
+	429: "Too many requests", 431: "Header too large", 503: "Not available now",
 }
 
 func statusText(status int) string { return strconv.Itoa(status) }
@@ -43,7 +43,10 @@ func (a *API) problem(ctx *fasthttp.RequestCtx, p problem) {
 // WriteProblem writes a fault found before any handler ran.
 func (a *API) WriteProblem(ctx *fasthttp.RequestCtx, status int, detail string) {
 	reason := exchange.ReasonInvalidField
-	if status == 503 {
+	switch status {
+	case 401, 403:
+		reason = exchange.ReasonAuth
+	case 503:
 		reason = exchange.ReasonOverloaded
 	}
 	a.problem(ctx, problem{status: status, reason: reason, detail: detail})

@@ -7,8 +7,8 @@ import (
 	"vendue/exchange"
 )
 
-// Quote is our price promise to a seller. It is immutable once opened but for
-// Used, which whoever holds the ping's claim may set.
+// Quote is our price promise to a seller. It is immutable once opened; that it
+// was used is the Quotes' to know.
 type Quote struct {
 	PingID   exchange.PingID
 	Campaign *exchange.Campaign
@@ -28,7 +28,7 @@ type Quote struct {
 	Elapsed  time.Duration // of the ping that opened it
 	Bytes    int64
 
-	Used exchange.LeadID // zero: not posted yet
+	used bool // under the Quotes' lock
 }
 
 // QuoteLeg is one bid behind a quote.
@@ -95,12 +95,26 @@ func (q *Quotes) Get(ping exchange.PingID, now time.Time) *Quote {
 	return quote
 }
 
-// ByRef returns the live quote that a seller's ref opened, nil if there is none.
+// Use notes that a quote was posted. Whoever calls it holds the ping's claim.
+func (q *Quotes) Use(quote *Quote) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	quote.used = true
+}
+
+// Used tells whether a quote was posted.
+func (q *Quotes) Used(quote *Quote) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return quote.used
+}
+
+// ByRef returns the live quote that a seller's ref opened and that was not posted, nil if there is none.
 func (q *Quotes) ByRef(seller exchange.SellerID, ref string, now time.Time) *Quote {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	quote := q.byRef[refKey{seller, ref}]
-	if quote == nil || !now.Before(quote.Expires) {
+	if quote == nil || quote.used || !now.Before(quote.Expires) {
 		return nil
 	}
 	return quote

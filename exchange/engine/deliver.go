@@ -4,55 +4,63 @@ import (
 	"time"
 
 	"vendue/exchange"
+	"vendue/exchange/book"
 )
 
 // deliver takes the lead from candidate to candidate until one has it, one may
 // have it, or none is left. Each turn: decide under the lock, wait for disk, and
 // only then let personal data leave.
 func (j *journey) deliver() PostAnswer {
-	c, ticket, err := j.start()
+	e := j.e
+	claim := book.Claim{Kind: book.ClaimLead, Text: j.leadID}
+	if !e.claims.Try(claim) {
+		panic("BUG: two journeys of lead " + j.leadID.String())
+	}
+	defer e.claims.Release(claim)
+	c, w, err := j.start()
 	if err != nil {
 		return faulted(exchange.ReasonJournalUnavailable)
 	}
 	if c == nil {
 		return j.refuse(j.skipped, exchange.LeadID{})
 	}
+	if err := e.wait(w); err != nil {
+		return faulted(exchange.ReasonJournalUnavailable)
+	}
 	for {
-		if err := j.e.wait(ticket); err != nil {
-			return faulted(exchange.ReasonJournalUnavailable)
-		}
 		receipt := j.post(c)
-		next, t, err := j.end(c, &receipt)
+		next, ended, w, err := j.end(c, &receipt)
+		if err == nil {
+			err = e.wait(w)
+		}
 		if err != nil {
 			return faulted(exchange.ReasonJournalUnavailable)
 		}
+		j.tell(c, &receipt, ended)
 		if next == nil {
-			if err := j.e.wait(t); err != nil {
-				return faulted(exchange.ReasonJournalUnavailable)
-			}
-			j.e.m.postOwn.Update((time.Since(j.arrival) - j.waited).Seconds())
+			e.m.postOwn.Update((time.Since(j.arrival) - j.waited).Seconds())
 			return PostAnswer{View: j.view}
 		}
-		j.e.m.fallback.Inc()
-		c, ticket = next, t
+		e.m.fallback.Inc()
+		c = next
 	}
 }
 
 // start journals the first attempt. No candidate: c is nil.
-func (j *journey) start() (c *candidate, ticket exchange.Ticket, err error) {
+func (j *journey) start() (c *candidate, w written, err error) {
 	e := j.e
 	for {
 		e.mu.Lock()
 		now := time.Now()
 		picked, started := j.pick(now)
 		if picked != nil {
-			ticket, err = j.appendLocked(now, started)
+			w, err = j.appendLocked(now, started)
 			e.unlock(now)
-			return picked, ticket, err
+			return picked, w, err
 		}
 		e.unlock(now)
 		if j.later {
-			return nil, nil, nil
+			return nil, written{}, nil
 		}
 		j.addLater()
 	}
@@ -60,16 +68,16 @@ func (j *journey) start() (c *candidate, ticket exchange.Ticket, err error) {
 
 // end journals how an attempt ended and, if the lead goes on, the next one, in
 // one batch: a lead is never between two buyers on disk.
-func (j *journey) end(c *candidate, r *exchange.Receipt) (next *candidate, ticket exchange.Ticket, err error) {
+func (j *journey) end(c *candidate, r *exchange.Receipt) (next *candidate, ended *exchange.PostEnded, w written, err error) {
 	e := j.e
-	ended := &exchange.PostEnded{
+	ended = &exchange.PostEnded{
 		LeadID: j.leadID, Attempt: uint16(len(j.view.Legs)), Outcome: r.Outcome, Reason: r.Reason, HTTPStatus: uint16(r.Status),
 		PriceChanged: r.PriceChanged, BuyerRef: e.deps.Vault.Seal(r.BuyerRef), RedirectURL: e.deps.Vault.Seal(r.RedirectURL),
 	}
 	goesOn := r.Outcome == exchange.OutcomeRejected || r.Outcome == exchange.OutcomeNotDelivered ||
 		(r.Outcome == exchange.OutcomeUnknown && c.contract.OnUnknown == exchange.OnUnknownContinue)
-	if goesOn && j.next == len(j.candidates) && !j.later {
-		j.addLater()
+	if goesOn && !j.later {
+		j.addLater() // now, for the lock is no place for it: those still listed may all be passed over under it
 	}
 	e.mu.Lock()
 	now := time.Now()
@@ -81,13 +89,12 @@ func (j *journey) end(c *candidate, r *exchange.Receipt) (next *candidate, ticke
 	}
 	if next != nil {
 		ended.Status = exchange.LeadOpen
-		ticket, err = j.appendLocked(now, ended, started)
+		w, err = j.appendLocked(now, ended, started)
 	} else {
 		ended.Status, ended.LeadReason = j.status(r.Outcome)
-		ticket, err = j.appendLocked(now, ended)
+		w, err = j.appendLocked(now, ended)
 	}
-	j.tell(c, r, ended)
-	return next, ticket, err
+	return next, ended, w, err
 }
 
 // status is how the lead stands when an attempt with this outcome was the last.
@@ -106,11 +113,16 @@ func (j *journey) status(last exchange.Outcome) (exchange.LeadStatus, exchange.R
 	return exchange.LeadRejected, exchange.ReasonPostRejected
 }
 
-// post hands the whole lead to one buyer.
+// post hands the whole lead to one buyer. A slow disk may have used up some of
+// the time that the attempt was admitted with: the seller's wait ends it all the same.
 func (j *journey) post(c *candidate) exchange.Receipt {
+	deadline := time.Now().Add(j.timeout(c.contract))
+	if deadline.After(j.waitEnd) {
+		deadline = j.waitEnd
+	}
 	d := exchange.Delivery{
 		LeadID: j.leadID, PingID: j.pingID, Leg: c.leg, Contract: c.contract, Token: c.token, Price: c.bid,
-		Lead: &j.lead, Consent: &j.consent, Test: j.facts.Test, Deadline: time.Now().Add(j.timeout(c.contract)),
+		Lead: &j.lead, Consent: &j.consent, Test: j.facts.Test, Deadline: deadline,
 	}
 	if j.script != scriptNone {
 		return j.script.post(&d)
@@ -134,10 +146,10 @@ func (j *journey) refuse(reason exchange.Reason, first exchange.LeadID) PostAnsw
 	refused := &exchange.LeadRefused{
 		LeadID: j.leadID, Lead: j.facts, Reason: reason, First: first, ElapsedMs: uint32(now.Sub(j.arrival).Milliseconds()),
 	}
-	ticket, err := j.appendLocked(now, refused)
+	w, err := j.appendLocked(now, refused)
 	e.unlock(now)
 	if err == nil {
-		err = e.wait(ticket)
+		err = e.wait(w)
 	}
 	if err != nil {
 		return faulted(exchange.ReasonJournalUnavailable)
@@ -150,15 +162,15 @@ func (j *journey) refuse(reason exchange.Reason, first exchange.LeadID) PostAnsw
 }
 
 // appendLocked journals the lead's next events and moves its view on. The engine's lock is held.
-func (j *journey) appendLocked(now time.Time, events ...exchange.Event) (exchange.Ticket, error) {
-	ticket, first, err := j.e.appendLocked(now, events...)
+func (j *journey) appendLocked(now time.Time, events ...exchange.Event) (written, error) {
+	w, err := j.e.appendLocked(now, events...)
 	if err != nil {
-		return nil, err
+		return written{}, err
 	}
 	for i, ev := range events {
-		j.view.Apply(exchange.Entry{Seq: first + uint64(i), At: now.UnixNano(), Event: ev})
+		j.view.Apply(exchange.Entry{Seq: w.first + uint64(i), At: now.UnixNano(), Event: ev})
 	}
-	return ticket, nil
+	return w, nil
 }
 
 // tell hands the record of a finished attempt to whoever watches.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,7 +92,7 @@ type Deps struct {
 	Minter   *exchange.Minter
 	Observer Observer
 	Fence    Fence       // nil: one node
-	OnFault  func(error) // called once when the journal failed; the house must stop
+	OnFault  func(error) // called once when the journal failed, under the lock: it must not block or call the engine
 	Log      zerolog.Logger
 	Metrics  *metrics.Set
 }
@@ -114,6 +115,10 @@ type campaignRates struct{ pings, posts book.Rate }
 // with (a key, a ping, a person) it claims before it looks into the store and
 // lets go after its events are visible there; taking the store's answers under
 // the lock instead would have put disk reads into it.
+//
+// The book and the store's look-ups know events that are not on disk yet. What
+// is told of a lead is folded from those up to synced alone, and a journey has
+// the claim on its lead from start to end, so a verdict never meets half of it.
 type Engine struct {
 	cfg   Config
 	deps  Deps
@@ -132,6 +137,7 @@ type Engine struct {
 	inFlight atomic.Int64
 	draining atomic.Bool
 	broken   atomic.Bool
+	synced   atomic.Uint64 // every event up to it is on disk
 
 	stop    context.Context // ends when Stop begins to stop goroutines
 	end     context.CancelFunc
@@ -254,11 +260,11 @@ func (e *Engine) Install(market *exchange.Market, bidders Bidders, text string) 
 			next.rates[id] = old.rates[id]
 		}
 	}
-	ticket, err := e.accept(market, text)
+	batches, err := e.accept(market, text)
 	if err != nil {
 		return err
 	}
-	if err := e.wait(ticket); err != nil {
+	if err := e.waitAll(batches); err != nil {
 		return err
 	}
 	e.snap.Store(next)
@@ -266,7 +272,7 @@ func (e *Engine) Install(market *exchange.Market, bidders Bidders, text string) 
 }
 
 // accept journals what is new in a market and gives its caps their handles.
-func (e *Engine) accept(market *exchange.Market, text string) (exchange.Ticket, error) {
+func (e *Engine) accept(market *exchange.Market, text string) ([]written, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var events []exchange.Event
@@ -279,43 +285,74 @@ func (e *Engine) accept(market *exchange.Market, text string) (exchange.Ticket, 
 	for _, c := range caps {
 		c.Handle = e.book.Handle(c.ID)
 	}
-	if len(events) == 0 {
-		return nil, nil
+	return e.appendManyLocked(time.Now(), events)
+}
+
+// written is a batch in the journal's order. The zero batch holds nothing.
+type written struct {
+	ticket      exchange.Ticket
+	first, last uint64
+}
+
+// batchEventsMax bounds the events of one batch: what the store takes at once.
+const batchEventsMax = 1000
+
+// appendManyLocked appends any number of events, in as many batches as that takes. The lock is held.
+func (e *Engine) appendManyLocked(now time.Time, events []exchange.Event) (batches []written, err error) {
+	for chunk := range slices.Chunk(events, batchEventsMax) {
+		w, err := e.appendLocked(now, chunk...)
+		if err != nil {
+			return nil, err
+		}
+		batches = append(batches, w)
 	}
-	ticket, _, err := e.appendLocked(time.Now(), events...)
-	return ticket, err
+	return batches, nil
 }
 
 // ErrBroken says that the journal failed and the house takes no more traffic.
 var ErrBroken = errors.New("the journal failed")
 
+// ErrNotReady says that the house takes no events now.
+var ErrNotReady = errors.New("the house takes no events now")
+
 // appendLocked puts events into the journal's order and into the book, and
-// returns the seq of the first. The lock is held.
-func (e *Engine) appendLocked(now time.Time, events ...exchange.Event) (exchange.Ticket, uint64, error) {
+// returns where. The lock is held.
+func (e *Engine) appendLocked(now time.Time, events ...exchange.Event) (written, error) {
 	if e.broken.Load() {
-		return nil, 0, ErrBroken
+		return written{}, ErrBroken
 	}
 	at := now.UnixNano()
 	last, ticket, err := e.deps.Store.Append(at, events...)
 	if err != nil {
 		e.fail(err)
-		return nil, 0, err
+		return written{}, err
 	}
 	first := last - uint64(len(events)) + 1
 	for i, ev := range events {
 		e.book.Apply(exchange.Entry{Seq: first + uint64(i), At: at, Event: ev})
 	}
-	return ticket, first, nil
+	return written{ticket, first, last}, nil
 }
 
-// wait returns when a ticket's events are on disk. A nil ticket has none.
-func (e *Engine) wait(t exchange.Ticket) error {
-	if t == nil {
-		return nil
-	}
-	if err := t.Wait(); err != nil {
+// wait returns when a batch, and so all before it, is on disk.
+func (e *Engine) wait(w written) error {
+	if err := w.ticket.Wait(); err != nil {
 		e.fail(err)
 		return err
+	}
+	for {
+		synced := e.synced.Load()
+		if synced >= w.last || e.synced.CompareAndSwap(synced, w.last) {
+			return nil
+		}
+	}
+}
+
+func (e *Engine) waitAll(batches []written) error {
+	for _, w := range batches {
+		if err := e.wait(w); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -331,16 +368,18 @@ func (e *Engine) fail(err error) {
 	})
 }
 
-// Record journals one event from outside the journey (a click) and returns when it is on disk.
+// Record journals one event from outside the journey (a click) and returns when
+// it is on disk. ErrNotReady: the house starts, drains or is full.
 func (e *Engine) Record(ev exchange.Event) error {
-	if e.Ready() != exchange.ReasonNone {
-		return ErrBroken
+	if reason := e.enter(); reason != exchange.ReasonNone {
+		return fmt.Errorf("%w: %s", ErrNotReady, reason)
 	}
+	defer e.leave()
 	e.mu.Lock()
-	ticket, _, err := e.appendLocked(time.Now(), ev)
+	w, err := e.appendLocked(time.Now(), ev)
 	e.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	return e.wait(ticket)
+	return e.wait(w)
 }

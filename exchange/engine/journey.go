@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"time"
 
@@ -24,6 +25,7 @@ type journey struct {
 	lead     exchange.Lead
 	pinged   []exchange.Value // ping fields only; what filters see
 	consent  exchange.Consent
+	named    []string // the ping's named buyers: they bind as well as the post's
 	sale     exchange.SaleKind
 	facts    exchange.LeadFacts
 	direct   *terms // a direct's auction is part of the journey; nil for a post
@@ -147,6 +149,7 @@ func (j *journey) findDuplicates() (stop bool, err error) {
 	rule := &j.campaign.Vertical.Duplicate
 	since := j.arrival.Add(-time.Duration(rule.Within) * time.Second)
 	read := 0
+	since = since.Truncate(time.Millisecond) // ids tell time by the millisecond
 	err = j.e.deps.Store.LeadsByPerson(j.facts.Person, since, func(id exchange.LeadID) (bool, error) {
 		var view exchange.LeadView
 		if err := j.e.fold(&view, id, nil); err != nil {
@@ -164,7 +167,8 @@ func (j *journey) findDuplicates() (stop bool, err error) {
 			j.blocked = append(j.blocked, leg.Buyer)
 		}
 		read++
-		return read < j.e.cfg.PersonLeadsRead, nil
+		stop = read == j.e.cfg.PersonLeadsRead // what lies beyond is not looked at, so nothing is sold on top of it
+		return !stop, nil
 	})
 	return stop, err
 }
@@ -204,9 +208,9 @@ func (j *journey) covers(bid exchange.Money) bool {
 // addLater makes candidates of the later tiers' standing prices that cover the promise. It holds no lock.
 func (j *journey) addLater() {
 	j.later = true
-	tree := j.snap.trees[j.campaign.ID]
-	if j.script != scriptNone || tree == nil {
-		return
+	campaign, tree := j.snap.Market.Campaigns[j.campaign.ID], j.snap.trees[j.campaign.ID]
+	if j.script != scriptNone || tree == nil || !sameFields(campaign.Vertical, j.campaign.Vertical) {
+		return // a reload since the ping may have taken the campaign away, or given its fields other slots
 	}
 	lead := exchange.Lead{Vertical: j.campaign.Vertical, Values: j.pinged}
 	query := pingtree.Query{
@@ -226,7 +230,7 @@ func (j *journey) addLater() {
 			bids = slices.DeleteFunc(bids, func(b auction.Bid) bool { return !auction.Covers(&t, b.Amount, j.promise) })
 			t.Margin, t.Least = exchange.Margin{}, 0 // the quote is the price; only the order is wanted
 		}
-		t.Method = j.campaign.Tree.Tiers[tier].Method
+		t.Method = campaign.Tree.Tiers[tier].Method
 		for _, leg := range auction.Clear(&t, bids, nil) {
 			j.nextLeg++
 			payout := leg.Payout
@@ -236,6 +240,11 @@ func (j *journey) addLater() {
 			j.candidates = append(j.candidates, candidate{contract: leg.Contract, leg: j.nextLeg, bid: leg.Amount, payout: payout})
 		}
 	}
+}
+
+// sameFields tells whether values of one vertical may stand in the other's slots.
+func sameFields(a, b *exchange.Vertical) bool {
+	return a == b || reflect.DeepEqual(a.Fields, b.Fields)
 }
 
 // pick returns the next candidate that may have the lead now, with the event
@@ -273,7 +282,7 @@ func (j *journey) admit(c *candidate, now time.Time) (exchange.Reason, []exchang
 	switch {
 	case slices.Contains(j.blocked, c.contract.Buyer.ID):
 		return exchange.ReasonDuplicate, nil
-	case j.script == scriptNone && !j.consent.Allows(c.contract.Buyer.Name):
+	case j.script == scriptNone && !j.allows(c.contract.Buyer.Name):
 		return exchange.ReasonNotNamed, nil
 	case now.Add(j.timeout(c.contract)).After(j.waitEnd):
 		return exchange.ReasonNoTime, nil
@@ -295,6 +304,12 @@ func (j *journey) timeout(c *exchange.Contract) time.Duration {
 		return j.campaign.PostWait * 9 / 10
 	}
 	return c.PostTimeout
+}
+
+// allows tells whether both consents, the ping's and the post's, let a buyer of this name have the lead.
+func (j *journey) allows(name string) bool {
+	asked := exchange.Consent{NamedBuyers: j.named}
+	return j.consent.Allows(name) && asked.Allows(name)
 }
 
 // holds lists what a sale to the candidate takes of every cap it counts in.

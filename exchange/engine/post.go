@@ -115,6 +115,8 @@ func (e *Engine) withKey(seller *exchange.Seller, key, body string, do func(exch
 		return e.broke(err)
 	}
 	switch {
+	case e.broken.Load(): // whoever had the key may have failed to write what the store shows
+		return faulted(exchange.ReasonJournalUnavailable)
 	case time.Since(time.Unix(0, view.At)) >= e.cfg.KeyKept:
 		return do(facts)
 	case view.Facts.Body != facts.Body:
@@ -129,13 +131,17 @@ func (e *Engine) broke(err error) PostAnswer {
 	return faulted(exchange.ReasonJournalUnavailable)
 }
 
-// fold reads a lead's events into view, up to where stop says, or all of them.
+// fold reads a lead's events into view, up to where stop says, or all of them that are on disk.
 func (e *Engine) fold(view *exchange.LeadView, lead exchange.LeadID, stop func(*exchange.LeadView) bool) error {
 	entries, err := e.deps.Store.LeadEntries(lead, nil)
 	if err != nil {
 		return err
 	}
+	synced := e.synced.Load()
 	for _, entry := range entries {
+		if entry.Seq > synced {
+			return nil // a crash could still take it back
+		}
 		view.Apply(entry)
 		if stop != nil && stop(view) {
 			return nil
@@ -163,7 +169,7 @@ func (e *Engine) postOnce(req *PostRequest, facts exchange.LeadFacts) PostAnswer
 		return PostAnswer{Fault: FaultKeyBusy, Reason: exchange.ReasonInvalidField}
 	}
 	defer release()
-	if quote == nil || !quote.Used.IsZero() {
+	if quote == nil || e.quotes.Used(quote) {
 		return e.postWithoutQuote(req, facts)
 	}
 	if quote.Campaign.Seller.ID != req.Seller.ID {
@@ -206,10 +212,10 @@ func (e *Engine) postQuote(req *PostRequest, facts exchange.LeadFacts, quote *bo
 	if rates := req.Snap.rates[campaign.ID]; rates != nil && !rates.posts.Allow(campaign.PostsPerSecond, req.Arrival) {
 		return faulted(exchange.ReasonRateLimited)
 	}
+	values, ok := req.Decode(campaign.Vertical, quote.Values) // first, so that all bad fields come at once
 	if !namesLegs(req.BidIDs, quote) {
 		return PostAnswer{Fault: FaultBidID, Reason: exchange.ReasonInvalidField}
 	}
-	values, ok := req.Decode(campaign.Vertical, quote.Values)
 	if !ok {
 		return PostAnswer{Fault: FaultLead, Reason: exchange.ReasonInvalidField}
 	}
@@ -220,7 +226,7 @@ func (e *Engine) postQuote(req *PostRequest, facts exchange.LeadFacts, quote *bo
 	j := &journey{
 		e: e, snap: req.Snap, campaign: campaign, arrival: req.Arrival, waitEnd: req.Arrival.Add(campaign.PostWait),
 		leadID: e.deps.Minter.Lead(req.Arrival), pingID: quote.PingID, script: script(quote.Script),
-		lead: exchange.Lead{Vertical: campaign.Vertical, Values: values}, pinged: quote.Values, consent: consent, sale: quote.Sale,
+		lead: exchange.Lead{Vertical: campaign.Vertical, Values: values}, pinged: quote.Values, consent: consent, named: quote.Consent.NamedBuyers, sale: quote.Sale,
 		promise: quote.Price, fixed: true, tier: quote.Tier, facts: facts, nextLeg: exchange.LegNo(len(quote.Legs)),
 	}
 	j.facts.Test = quote.Test
@@ -241,7 +247,7 @@ func (e *Engine) postQuote(req *PostRequest, facts exchange.LeadFacts, quote *bo
 	}
 	ans := j.sell()
 	if ans.Fault == FaultNone {
-		quote.Used = j.leadID
+		e.quotes.Use(quote)
 	}
 	return ans
 }
@@ -294,6 +300,17 @@ func pingValues(v *exchange.Vertical, values []exchange.Value) []exchange.Value 
 		}
 	}
 	return out
+}
+
+// Quoted returns the vertical and the values of a seller's live ping, so that the
+// faults of a post that goes no further can be told with those of its lead; nil if there is none.
+func (e *Engine) Quoted(seller exchange.SellerID, ping string) (*exchange.Vertical, []exchange.Value) {
+	id, ours := e.deps.Minter.ParsePing(ping)
+	quote := e.quotes.Get(id, time.Now())
+	if !ours || quote == nil || quote.Campaign.Seller.ID != seller {
+		return nil, nil
+	}
+	return quote.Campaign.Vertical, quote.Values
 }
 
 // Lead returns a lead of a seller as it stands now; Known is false if the seller has no such lead.

@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"vendue/exchange"
@@ -32,6 +35,7 @@ func (e *Engine) recover() error {
 	if err := Replay(e.deps.Store, e.book); err != nil {
 		return err
 	}
+	e.synced.Store(e.book.Seq())
 	return e.doubtInFlight()
 }
 
@@ -56,47 +60,55 @@ func Replay(store interface {
 
 func (e *Engine) doubtInFlight() error {
 	now := time.Now()
-	var events []exchange.Event
+	var cut []*exchange.PostEnded
 	e.book.EachOpen(func(l *book.OpenLeg) {
 		if l.Unknown {
 			return
 		}
-		events = append(events, &exchange.PostEnded{
+		elapsed := max(0, now.UnixNano()-l.Since) / int64(time.Millisecond)
+		cut = append(cut, &exchange.PostEnded{
 			LeadID: l.LeadID, Attempt: l.Attempt, Outcome: exchange.OutcomeUnknown, Reason: exchange.ReasonUnknown,
-			Status: exchange.LeadPending, LeadReason: exchange.ReasonUnknown,
-			ElapsedMs: uint32(max(0, now.UnixNano()-l.Since) / int64(time.Millisecond)),
+			Status: exchange.LeadPending, LeadReason: exchange.ReasonUnknown, ElapsedMs: uint32(min(elapsed, math.MaxUint32)),
 		})
 	})
-	if len(events) == 0 {
+	if len(cut) == 0 {
 		return nil
 	}
+	slices.SortFunc(cut, func(x, y *exchange.PostEnded) int { return bytes.Compare(x.LeadID[:], y.LeadID[:]) }) // a map has no order
+	events := make([]exchange.Event, len(cut))
+	for i, ended := range cut {
+		events[i] = ended
+	}
 	e.mu.Lock()
-	ticket, _, err := e.appendLocked(now, events...)
+	batches, err := e.appendManyLocked(now, events)
 	e.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	e.deps.Log.Warn().Int("attempts", len(events)).Msg("attempts in flight at the last stop are now unknown")
-	return e.wait(ticket)
+	return e.waitAll(batches)
 }
 
 func (e *Engine) snapshotIfDue() error {
 	e.mu.Lock()
 	due := e.book.Seq() >= e.snapshot+e.cfg.SnapshotEvery
 	e.mu.Unlock()
-	if !due || e.broken.Load() {
+	if !due {
 		return nil
 	}
 	return e.saveSnapshot()
 }
 
-// saveSnapshot saves the book. The store syncs it behind the events it stands
-// for, in one write-ahead log, so it can never be ahead of the journal.
+// saveSnapshot saves the book once the events it stands for are on disk: a
+// snapshot ahead of the journal would be a state that never was. One caller at a time.
 func (e *Engine) saveSnapshot() error {
 	e.mu.Lock()
-	seq, data := e.book.Seq(), e.book.Snapshot()
+	seq, data, saved := e.book.Seq(), []byte(nil), e.snapshot
+	if seq != saved {
+		data = e.book.Snapshot()
+	}
 	e.mu.Unlock()
-	if seq == e.snapshot {
+	if seq == saved || !e.awaitSynced(seq) {
 		return nil
 	}
 	if err := e.deps.Store.SaveSnapshot(seq, data); err != nil {
@@ -106,6 +118,20 @@ func (e *Engine) saveSnapshot() error {
 	e.snapshot = seq
 	e.mu.Unlock()
 	return nil
+}
+
+// awaitSynced waits until every event up to seq is on disk, and returns false
+// if the journal fails first. Somebody else waits for each of those events.
+func (e *Engine) awaitSynced(seq uint64) bool {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for e.synced.Load() < seq {
+		if e.broken.Load() {
+			return false
+		}
+		<-tick.C
+	}
+	return true
 }
 
 // Caps returns how every limited cap stands.

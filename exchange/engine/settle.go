@@ -46,6 +46,9 @@ func (e *Engine) Settle(v *Verdict) (Settled, exchange.LeadView) {
 		return SettledInFlight, exchange.LeadView{}
 	}
 	defer release()
+	if e.broken.Load() {
+		return SettledFailed, exchange.LeadView{} // whoever had the claim may have failed to write what the store shows
+	}
 	var view exchange.LeadView
 	if err := e.fold(&view, id, nil); err != nil {
 		e.fail(err)
@@ -119,14 +122,14 @@ func statusAfter(view *exchange.LeadView, attempt uint16, accepted bool) exchang
 func (e *Engine) journal(view *exchange.LeadView, ev exchange.Event, done Settled) (Settled, exchange.LeadView) {
 	e.mu.Lock()
 	now := time.Now()
-	ticket, seq, err := e.appendLocked(now, ev)
+	w, err := e.appendLocked(now, ev)
 	e.unlock(now)
 	if err == nil {
-		err = e.wait(ticket)
+		err = e.wait(w)
 	}
 	if err != nil {
 		return SettledFailed, *view
 	}
-	view.Apply(exchange.Entry{Seq: seq, At: now.UnixNano(), Event: ev})
+	view.Apply(exchange.Entry{Seq: w.first, At: now.UnixNano(), Event: ev})
 	return done, *view
 }
