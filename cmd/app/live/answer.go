@@ -97,6 +97,7 @@ func (m ms) MarshalJSON() ([]byte, error) {
 }
 
 type unsold struct {
+	reason exchange.Reason
 	Reason string `json:"reason"`
 	Recent int64  `json:"recent"`
 	Total  int64  `json:"total"`
@@ -168,27 +169,40 @@ func (l *Live) askSources(a *answer) {
 	}
 }
 
-// fillFigures takes from Live, in one hold of its lock, figures that agree with each other.
+// fillFigures takes from Live what it gathered, and returns the rows. Seconds that are over change no
+// more, so they are read a step at a time and nobody who counts waits for the whole.
 func (l *Live) fillFigures(a *answer, config *Config) []ContractRow {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := int64(l.timeLocked() / time.Second)
-	a.UptimeS, a.Tests = now, l.tests
-	var minute, recent tally
+	now := l.fillTotals(a)
+	var minute tally
 	from := max(now-60, 0)
-	l.gatherLocked(&minute, from, now)
+	l.gather(&minute, from, now)
 	a.Minute = spanOf(now-from, &minute)
-	a.Total = spanOf(now, &l.total)
-	a.Series = l.seriesLocked(now, &recent)
-	a.Unsold = make([]unsold, 0, 8)
-	for _, r := range l.total.unsoldReasons() {
-		a.Unsold = append(a.Unsold, unsold{Reason: r.Reason.String(), Recent: recent.reasons[r.Reason], Total: r.Count})
+	var recent [exchange.ReasonCount]int64
+	a.Series = l.seriesUntil(now, &recent)
+	for i := range a.Unsold {
+		a.Unsold[i].Recent = recent[a.Unsold[i].reason]
 	}
-	return l.rowsLocked(config)
+	return l.contractRows(config)
 }
 
-// gatherLocked adds the seconds from from until before to.
-func (l *Live) gatherLocked(t *tally, from, to int64) {
+// fillTotals takes the figures since the start and returns the second that runs.
+func (l *Live) fillTotals(a *answer) (now int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now = int64(l.timeLocked() / time.Second)
+	a.UptimeS, a.Tests = now, l.tests
+	a.Total = spanOf(now, &l.total)
+	a.Unsold = make([]unsold, 0, 8)
+	for _, r := range l.total.reasonCounts() {
+		a.Unsold = append(a.Unsold, unsold{reason: r.Reason, Reason: r.Reason.String(), Total: r.Count})
+	}
+	return now
+}
+
+// gather adds the seconds from from until before to, all of them over.
+func (l *Live) gather(t *tally, from, to int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for n := from; n < to; n++ {
 		if s := &l.ring[n%ringSeconds]; s.n == n {
 			t.merge(&s.tally)
@@ -211,9 +225,9 @@ func scaleOf(uptime int64) (spanS, stepS int64) {
 	}
 }
 
-// seriesLocked cuts the seconds that are over into steps that begin at whole
-// multiples of the step: a step once shown never changes. all gathers everything in them.
-func (l *Live) seriesLocked(now int64, all *tally) series {
+// seriesUntil cuts the seconds that are over into steps that begin at whole
+// multiples of the step: a step once shown never changes. reasons gathers those of all steps.
+func (l *Live) seriesUntil(now int64, reasons *[exchange.ReasonCount]int64) series {
 	spanS, stepS := scaleOf(now)
 	end := now - now%stepS
 	s := series{
@@ -222,8 +236,10 @@ func (l *Live) seriesLocked(now int64, all *tally) series {
 	}
 	for from := max(end-spanS, 0); from < end; from += stepS {
 		var t tally
-		l.gatherLocked(&t, from, from+stepS)
-		all.merge(&t)
+		l.gather(&t, from, from+stepS)
+		for i, n := range t.reasons {
+			reasons[i] += n
+		}
 		ping, post := t.ping.latency(), t.post.latency()
 		s.Sold, s.Unsold, s.Pending = append(s.Sold, t.Sold), append(s.Unsold, t.Unsold), append(s.Pending, t.Pending)
 		s.Revenue, s.Payout = append(s.Revenue, t.Revenue), append(s.Payout, t.Payout)

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"net"
@@ -32,7 +33,7 @@ func TestPageInChromium(t *testing.T) {
 	l := New(fullSources(clock))
 	feed(l, clock, 11*time.Minute)
 	summary := l.Summary()
-	address := serve(t, l)
+	address, _ := serve(t, l)
 	ctx, seen := openBrowser(t)
 
 	err := chromedp.Do(ctx,
@@ -46,7 +47,7 @@ func TestPageInChromium(t *testing.T) {
 	expectText(t, ctx, "#leads-sub", grouped(summary.Leads)+" since start")
 	expectText(t, ctx, "#contracts tbody tr:nth-child(2) td:nth-child(7)", grouped(rowNamed(t, summary.Contracts, "acme-west").Accepts))
 	expectText(t, ctx, "#doubt dd", "3")
-	if caps := evaluate[string](t, ctx, `document.querySelector('#caps').textContent`); !strings.Contains(caps, "$4,210.50 of $20,000") {
+	if caps := evaluate[string](t, ctx, `document.querySelector('#caps').textContent`); !strings.Contains(caps, "$4,211 of $20,000") {
 		t.Errorf("caps show %q: expected the spend cap of acme-west", caps)
 	}
 	path := evaluate[string](t, ctx, `document.querySelector('.area.good').getAttribute('d')`)
@@ -65,8 +66,51 @@ func TestPageInChromium(t *testing.T) {
 	}
 	sorts(t, ctx)
 	hovers(t, ctx)
+	staysPut(t, ctx, l, clock)
 	if faults := seen.faults(address); faults != "" {
 		t.Errorf("the browser saw:\n%s", faults)
+	}
+}
+
+// TestPageOfAnEmptyHouse opens the page where nothing is known yet, and takes the house away while it is open.
+func TestPageOfAnEmptyHouse(t *testing.T) {
+	why := "the journal is being read"
+	address, stop := serve(t, New(Sources{Ready: func() string { return why }}))
+	ctx, seen := openBrowser(t)
+	if err := chromedp.Do(ctx, chromedp.Navigate("http://"+address+"/"), chromedp.WaitVisible(chromedp.CSS(".state.wrong"))); err != nil {
+		t.Fatalf("%v\n%s", err, seen)
+	}
+	expectText(t, ctx, "#state", "Not ready: "+why)
+	expectText(t, ctx, "#contracts-note", "No contract is configured.")
+	expectText(t, ctx, "#caps + .none", "No cap is set.")
+	expectText(t, ctx, "#sold", "–")
+	if faults := seen.faults(address); faults != "" {
+		t.Errorf("the browser saw:\n%s", faults)
+	}
+	stop()
+	if err := chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS("main.stale"))); err != nil {
+		t.Fatalf("the page does not tell that nobody answers: %v", err)
+	}
+	if text := evaluate[string](t, ctx, `document.querySelector('#state').textContent`); !strings.HasPrefix(text, "No answer since ") {
+		t.Errorf("state without a house: %q", text)
+	}
+}
+
+// staysPut sends more traffic and checks that nothing on the page moved when its figures did.
+func staysPut(t *testing.T, ctx context.Context, l *Live, clock *fakeClock) {
+	t.Helper()
+	const places = `[...document.querySelectorAll('.big, figure, figcaption b, th, tbody tr, .panels .card')].map(n => {
+		const b = n.getBoundingClientRect();
+		return [b.x, b.y].map(Math.round).join();
+	}).join(' ')`
+	const leads = `document.querySelector('#leads-sub').textContent`
+	before, figure := evaluate[string](t, ctx, places), evaluate[string](t, ctx, leads)
+	feed(l, clock, 5*time.Second)
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](leads+` !== '`+figure+`'`)); err != nil {
+		t.Fatalf("the figures stand still: %v", err)
+	}
+	if after := evaluate[string](t, ctx, places); after != before {
+		t.Errorf("the page moved:\n%s\n%s", before, after)
 	}
 }
 
@@ -89,7 +133,11 @@ func hovers(t *testing.T, ctx context.Context) {
 	t.Helper()
 	const readOut = `figure:last-of-type .when`
 	expectText(t, ctx, readOut, "now")
-	const center = `(svg => { svg.scrollIntoView(); const b = svg.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2] })(document.querySelector('figure svg'))`
+	const center = `(svg => {
+		svg.scrollIntoView();
+		const b = svg.getBoundingClientRect();
+		return [b.x + b.width / 2, b.y + b.height / 2];
+	})(document.querySelector('figure svg'))`
 	at := evaluate[[]float64](t, ctx, center)
 	if err := chromedp.Do(ctx, chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, at[0], at[1])); err != nil {
 		t.Fatal(err)
@@ -230,27 +278,27 @@ func openBrowser(t *testing.T) (context.Context, *sighting) {
 	return ctx, seen
 }
 
-// serve answers for l on a free port until the test ends, and for nothing else.
-func serve(t *testing.T, l *Live) (address string) {
+// serve answers for l on a free port, and for nothing else, until stop or the end of the test.
+func serve(t *testing.T, l *Live) (address string, stop func()) {
 	t.Helper()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &fasthttp.Server{SecureErrorLogMessage: true, Handler: func(ctx *fasthttp.RequestCtx) {
+	server := &fasthttp.Server{SecureErrorLogMessage: true, CloseOnShutdown: true, Handler: func(ctx *fasthttp.RequestCtx) {
 		if !l.Handle(ctx) {
 			ctx.SetStatusCode(fasthttp.StatusNotFound)
 		}
 	}}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		if err := <-done; err != nil {
+	stop = sync.OnceFunc(func() {
+		if err := errors.Join(server.Shutdown(), <-done); err != nil {
 			t.Error(err)
 		}
 	})
-	return listener.Addr().String()
+	t.Cleanup(stop)
+	return listener.Addr().String(), stop
 }
 
 // feed runs a believable day's traffic through l.
@@ -281,10 +329,12 @@ func fullSources(clock *fakeClock) Sources {
 				{ID: "seller/north/total/spend", Per: "total", Unit: "spend", Limit: 900_000e6},
 			}
 		},
-		InDoubt:   func() (int, exchange.Money) { return 3, dollars(52.25) },
-		Postbacks: func() Postbacks { return Postbacks{Waiting: 12, Delivered: 15_880, Dead: 1, Credits: 15_893, Commission: dollars(62_114.4)} },
-		Journal:   func() Journal { return Journal{Seq: 48_211, Durable: 48_211} },
-		Ready:     func() string { return "" },
+		InDoubt: func() (int, exchange.Money) { return 3, dollars(52.25) },
+		Postbacks: func() Postbacks {
+			return Postbacks{Waiting: 12, Delivered: 15_880, Dead: 1, Credits: 15_893, Commission: dollars(62_114.4)}
+		},
+		Journal: func() Journal { return Journal{Seq: 48_211, Durable: 48_211} },
+		Ready:   func() string { return "" },
 		Config: func() Config {
 			return Config{
 				Hash: "9f3c1a77be0d4c52", Currency: "USD",

@@ -130,10 +130,11 @@ type second struct {
 
 // Live gathers figures. It is safe for concurrent use. Leads of test mode are counted apart and nowhere else.
 //
-// One lock guards all of it. An auction of ten candidates holds it for about
-// half a microsecond, an answer for the page for some tens, at most four times
-// a second. Atomic counters were considered instead: an auction touches thirty,
-// all of them shared by every core, and no reader could tell a consistent sum.
+// One lock guards all of it. An auction of ten candidates holds it for a
+// quarter of a microsecond; whoever reads takes it for one row or one step of a
+// plot at a time, which is no longer. Atomic counters were considered instead:
+// an auction touches thirty, all of them shared by every core, and no reader
+// could tell a consistent sum.
 //
 // Time is the number of seconds since New. It never runs backwards: when the
 // clock does, time stands still for that instant and goes on from there, so
@@ -149,6 +150,7 @@ type Live struct {
 	total   tally         // since the start
 	tests   int64
 	rows    map[exchange.ContractID]*row
+	seen    []*row  // the same rows, only ever appended to
 	answers answers // has a lock of its own, taken before mu
 }
 
@@ -193,8 +195,9 @@ func (l *Live) rowLocked(id exchange.ContractID) *row {
 	if len(l.rows) >= contractsMax && id != othersRow {
 		return l.rowLocked(othersRow)
 	}
-	r := &row{}
-	l.rows[exchange.ContractID(strings.Clone(string(id)))] = r
+	id = exchange.ContractID(strings.Clone(string(id)))
+	r := &row{ContractRow: ContractRow{Contract: id}}
+	l.rows[id], l.seen = r, append(l.seen, r)
 	return r
 }
 

@@ -91,30 +91,36 @@ func (r *row) attempt(a *exchange.Attempt) {
 	}
 }
 
-// rowsLocked returns a row for every contract of the config and every other that was seen, by name.
-func (l *Live) rowsLocked(config *Config) []ContractRow {
-	out := make([]ContractRow, 0, len(l.rows)+len(config.Contracts))
-	known := make(map[exchange.ContractID]struct{}, len(config.Contracts))
+// contractRows returns a row for every contract of the config and every other
+// that was seen, by name. It takes the lock for a row at a time: thousands of
+// quantiles in one hold would be felt by those who count.
+func (l *Live) contractRows(config *Config) []ContractRow {
+	buyers := make(map[exchange.ContractID]exchange.BuyerID, len(config.Contracts))
 	for _, info := range config.Contracts {
-		r := l.rows[info.ID]
-		if r == nil {
-			r = &row{}
-		}
-		known[info.ID] = struct{}{}
-		out = append(out, r.view(info.ID, info.Buyer, false))
+		buyers[info.ID] = info.Buyer
 	}
-	for id, r := range l.rows {
-		if _, ok := known[id]; !ok {
-			out = append(out, r.view(id, "", id != othersRow))
-		}
+	l.mu.Lock()
+	seen := l.seen
+	l.mu.Unlock()
+	out := make([]ContractRow, 0, len(seen)+len(buyers))
+	for _, r := range seen {
+		l.mu.Lock()
+		v := r.view()
+		l.mu.Unlock()
+		buyer, known := buyers[v.Contract]
+		v.Buyer, v.Gone = buyer, !known && v.Contract != othersRow
+		delete(buyers, v.Contract)
+		out = append(out, v)
+	}
+	for id, buyer := range buyers {
+		out = append(out, ContractRow{Contract: id, Buyer: buyer, PingP95: noTime, PostP95: noTime})
 	}
 	slices.SortFunc(out, func(x, y ContractRow) int { return cmp.Compare(x.Contract, y.Contract) })
 	return out
 }
 
-func (r *row) view(id exchange.ContractID, buyer exchange.BuyerID, gone bool) ContractRow {
+func (r *row) view() ContractRow {
 	v := r.ContractRow
-	v.Contract, v.Buyer, v.Gone = id, buyer, gone
 	v.PingP95, v.PostP95 = r.ping.quantile(0.95), r.post.quantile(0.95)
 	return v
 }

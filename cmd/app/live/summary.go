@@ -15,7 +15,7 @@ type Summary struct {
 	Uptime    time.Duration // since New
 	Ping      Latency       // of pings, arrival to answer
 	Post      Latency       // of posts and directs, arrival to answer
-	Unsold    []ReasonCount // the most frequent first
+	Reasons   []ReasonCount // of unsold leads, the most frequent first
 	Contracts []ContractRow // by name
 }
 
@@ -28,13 +28,12 @@ type ReasonCount struct {
 // Summary returns the totals and a row per contract since the start.
 func (l *Live) Summary() Summary {
 	config := l.config()
+	s := Summary{Contracts: l.contractRows(&config)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Summary{
-		Counts: l.total.Counts, Tests: l.tests, Uptime: l.timeLocked(),
-		Ping: l.total.ping.latency(), Post: l.total.post.latency(),
-		Unsold: l.total.unsoldReasons(), Contracts: l.rowsLocked(&config),
-	}
+	s.Counts, s.Tests, s.Uptime = l.total.Counts, l.tests, l.timeLocked()
+	s.Ping, s.Post, s.Reasons = l.total.ping.latency(), l.total.post.latency(), l.total.reasonCounts()
+	return s
 }
 
 func (l *Live) config() Config {
@@ -44,7 +43,8 @@ func (l *Live) config() Config {
 	return l.sources.Config()
 }
 
-func (t *tally) unsoldReasons() []ReasonCount {
+// reasonCounts lists why leads were not sold, the most frequent first.
+func (t *tally) reasonCounts() []ReasonCount {
 	var out []ReasonCount
 	for i, n := range t.reasons {
 		if n > 0 {

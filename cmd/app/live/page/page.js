@@ -27,7 +27,7 @@
       rough = whole;
     }
   }
-  const money = (n) => (Math.abs(n) >= 10000 ? rough : exact).format(n);
+  const money = (n) => (Math.abs(n) >= 1000 ? rough : exact).format(n);
 
   const clock = (at, seconds = true) =>
     new Date(at).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: seconds ? '2-digit' : undefined });
@@ -87,7 +87,7 @@
   const latency = (kind) => ({
     unit: 'ms', show: millis, tick: count,
     layers: (s) => [
-      { name: 'p99', color: 'sky', values: s[kind + '_p99_ms'] },
+      { name: 'p99', color: 'tail', values: s[kind + '_p99_ms'] },
       { name: 'p50', color: 'blue', values: s[kind + '_p50_ms'] },
     ],
   });
@@ -311,7 +311,7 @@
     put(note, data.contracts.length === 0 ? 'No contract is configured.' : `${count(data.contracts_left_off ?? 0)} more contracts, less busy than these, are left off.`);
   }
 
-  // ---- caps, reasons, aftermath ----
+  // ---- caps, reasons, after the sale ----
 
   function bar(parent, classes) {
     const svg = draw('svg', '', parent);
@@ -378,7 +378,7 @@
     $(id).className = wrong || '';
   }
 
-  function drawAftermath(data) {
+  function drawAfter(data) {
     const p = data.postbacks;
     fact('doubt', count(data.in_doubt.count), data.in_doubt.count > 0 && 'wrong');
     fact('doubt-value', money(data.in_doubt.value), data.in_doubt.count > 0 && 'wrong');
@@ -430,7 +430,7 @@
     drawContracts(data);
     drawCaps(data);
     drawUnsold(data);
-    drawAftermath(data);
+    drawAfter(data);
     $('main').classList.remove('stale');
   }
 
