@@ -80,6 +80,14 @@ func TestSIGTERMDrains(t *testing.T) {
 	}()
 	s.eventually(2*time.Second, "the buyer has the post", func() bool { return acme.Counts().Posts == 1 })
 	began := time.Now()
+	s.ok(s.proc.Signal(syscall.SIGTERM))
+	s.eventually(time.Second, "the exchange says that it drains", func() bool {
+		r, err := s.admin.Fetch("/readyz", "")
+		return err != nil || r.Status == 503
+	})
+	if r, err := s.api.Post("/v1/ping", house.NorthKey, "", pingBody(&l, "")); err == nil && (r.Status != 503 || r.RetryAfter == "" || r.Get("reason").String() != "draining") {
+		t.Errorf("want 503 draining with Retry-After, or no connection: %d %s", r.Status, r.Body)
+	}
 	s.ok(s.proc.Stop(10 * time.Second))
 	r := <-answer
 	s.is(&r, 200, "status", "sold")
