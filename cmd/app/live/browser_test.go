@@ -56,7 +56,7 @@ func TestPageInChromium(t *testing.T) {
 	}
 	takePictures(t, ctx)
 
-	for _, width := range []int64{1280, 800} {
+	for _, width := range []int64{800, 1280} {
 		if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 1000)); err != nil {
 			t.Fatal(err)
 		}

@@ -117,7 +117,7 @@
   let latest = null;
 
   for (const plot of plots) {
-    const figure = make('figure', '', $('plots'));
+    const figure = make('figure', plot.unit === '/min' ? 'wide' : '', $('plots'));
     const caption = make('figcaption', '', figure);
     const title = make('h2', '', caption, plot.title);
     plot.unitNode = make('small', '', title, '');
