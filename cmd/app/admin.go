@@ -48,6 +48,9 @@ func (a *App) handleAdmin(ctx *fasthttp.RequestCtx, trusted bool) {
 	case path == "/readyz":
 		a.ready(ctx)
 	case strings.HasPrefix(path, "/debug/pprof"):
+		if path == "/debug/pprof/" {
+			ctx.URI().SetPath("/debug/pprof") // the handler has its index there only, with links that need the slash
+		}
 		pprofhandler.PprofHandler(ctx)
 	case path == "/api/log":
 		a.tellLog(ctx)

@@ -182,16 +182,18 @@ func (a *App) Start() (err error) {
 	if a.admLn, err = a.opts.Listen("tcp", cfg.Admin); err != nil {
 		return fmt.Errorf("cannot listen on admin %s: %w", cfg.Admin, err)
 	}
-	a.serve(a.admin, a.admLn)
 	if a.sockLn, err = a.opts.Listen("unix", filepath.Join(cfg.Data, socketName)); err != nil {
 		a.log.Warn().Err(err).Msg("no command socket; vendue log and verify cannot reach this daemon")
 	} else {
 		a.serve(a.socketServer(), a.sockLn)
 	}
 	if a.publicLn, err = a.opts.Listen("tcp", cfg.Listen); err != nil {
+		_ = a.admLn.Close() // nothing was served
 		return fmt.Errorf("cannot listen on %s: %w", cfg.Listen, err)
 	}
 	a.serve(a.public, a.publicLn)
+	// The admin side speaks last: who reads ready there must find the public side open.
+	a.serve(a.admin, a.admLn)
 	r := a.store.Recovery()
 	a.log.Info().Str("listen", a.PublicAddr()).Str("admin", a.AdminAddr()).Str("config", cfg.Hash[:12]).
 		Uint64("seq", a.store.Seq()).Interface("recovery", r).Dur("took", time.Since(a.began)).Msg("serving")
