@@ -1,0 +1,408 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"vendue/exchange"
+	"vendue/exchange/book"
+)
+
+// TestGolden plays the journeys of testdata in virtual time. README.md there says how to read them.
+func TestGolden(t *testing.T) {
+	datadriven.Walk(t, "testdata/journeys", func(t *testing.T, path string) {
+		synctest.Test(t, func(t *testing.T) {
+			h := &story{t: t, disk: newDisk(), ids: map[string]string{}, pings: map[string]exchange.PingID{}, leads: map[string]exchange.LeadID{}}
+			datadriven.RunTest(t, path, h.run)
+			h.stop()
+		})
+	})
+}
+
+// story is what a transcript has said so far.
+type story struct {
+	t      *testing.T
+	disk   *disk
+	engine *Engine
+	world  *world
+	told   int // events shown
+	starts uint64
+	ids    map[string]string // id to label
+	pings  map[string]exchange.PingID
+	leads  map[string]exchange.LeadID
+	flying chan PostAnswer
+}
+
+func (h *story) run(t *testing.T, d *datadriven.TestData) string {
+	var out string
+	switch d.Cmd {
+	case "market":
+		h.stop()
+		h.disk, h.told = newDisk(), 0
+		h.open(newWorld(t, d.Input))
+	case "reload":
+		h.world = newWorld(t, d.Input)
+		h.must(h.engine.Install(h.world.market, h.watched(), h.world.market.Hash))
+	case "crash":
+		out = h.crash()
+	case "advance":
+		time.Sleep(mustDuration(d.CmdArgs[0].Key))
+		synctest.Wait()
+	case "ping":
+		out = h.ping(d)
+	case "post":
+		out = h.post(d)
+	case "direct":
+		out = h.answer(h.engine.Direct(h.directRequest(d)))
+	case "finish":
+		h.world.buyers.hung <- d.CmdArgs[0].Key
+		out = h.answer(<-h.flying)
+	case "outcome":
+		out = h.outcome(d)
+	case "lead":
+		view, err := h.engine.Lead("s", h.leads[d.CmdArgs[0].Key].String())
+		h.must(err)
+		out = h.answer(PostAnswer{View: view})
+	case "caps":
+		return h.caps()
+	default:
+		t.Fatalf("%s: no such command", d.Pos)
+	}
+	h.checkReplay()
+	return out + h.events(d.Cmd)
+}
+
+func (h *story) must(err error) {
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *story) watched() Bidders {
+	disk, t := h.disk, h.t
+	h.world.buyers.onPost = func(d *exchange.Delivery) {
+		if !disk.startedOnDisk(d) {
+			t.Errorf("lead %s left the house before its post_started was on disk", d.LeadID)
+		}
+	}
+	return h.world.buyers
+}
+
+func (h *story) open(w *world) {
+	h.world = w
+	h.starts++
+	minter := testMinter(h.t, h.starts<<32)
+	e, err := openEngine(h.t, h.disk, w.market, h.watched(), func(_ *Config, d *Deps) { d.Minter = minter })
+	h.must(err)
+	e.Start()
+	h.engine = e
+}
+
+func (h *story) stop() {
+	if h.engine != nil {
+		h.must(h.engine.Stop(context.Background()))
+	}
+}
+
+// crash loses the unsynced tail and starts over what is left. A post in flight goes on in a house that is no more.
+func (h *story) crash() string {
+	old, before := h.engine, len(h.disk.entries)
+	h.disk = h.disk.crash()
+	lost := before - len(h.disk.entries)
+	if h.flying != nil {
+		h.world.buyers.hung <- "accept"
+		<-h.flying
+		h.flying = nil
+	}
+	h.must(old.Stop(context.Background()))
+	h.open(h.world)
+	if lost > 0 {
+		return fmt.Sprintf("lost %d events\n", lost)
+	}
+	return ""
+}
+
+func arg(d *datadriven.TestData, key string) string {
+	for _, a := range d.CmdArgs {
+		if a.Key == key {
+			return strings.Join(a.Vals, ",")
+		}
+	}
+	return ""
+}
+
+func has(d *datadriven.TestData, key string) bool { return d.HasArg(key) }
+
+func values(d *datadriven.TestData) []exchange.Value {
+	v := make([]exchange.Value, slotCount)
+	for slot, key := range [slotCount]string{"zip", "state", "phone"} {
+		if text := arg(d, key); text != "" {
+			v[slot] = exchange.Value{Text: text, Set: true}
+		}
+	}
+	return v
+}
+
+func consent(d *datadriven.TestData) exchange.Consent {
+	if !has(d, "consent") && !has(d, "named") {
+		return exchange.Consent{}
+	}
+	c := exchange.Consent{Given: true, Raw: "{}"}
+	if named := arg(d, "named"); named != "" {
+		c.NamedBuyers = strings.Split(named, ",")
+	}
+	return c
+}
+
+func (h *story) pingRequest(d *datadriven.TestData) PingRequest {
+	snap := h.engine.Snapshot()
+	req := PingRequest{
+		Snap: snap, Campaign: snap.Market.Campaigns["c"], Arrival: time.Now(), Ref: arg(d, "ref"), Test: has(d, "test"),
+		Consent: consent(d), Values: values(d), Bytes: 100,
+		Source: exchange.Source{Affiliate: arg(d, "affiliate"), ClickID: arg(d, "click")},
+	}
+	if s := arg(d, "min_price"); s != "" {
+		req.MinPrice = mustMoney(s)
+	}
+	if s := arg(d, "max_wait"); s != "" {
+		req.MaxWait = mustDuration(s)
+	}
+	if s := arg(d, "sale"); s == "shared" {
+		req.Sale = exchange.SaleShared
+	} else if s == "exclusive" {
+		req.Sale = exchange.SaleExclusive
+	}
+	return req
+}
+
+func (h *story) ping(d *datadriven.TestData) string {
+	req := h.pingRequest(d)
+	ans := h.engine.Ping(&req)
+	name := h.name(ans.PingID.String(), "p")
+	h.pings[name] = ans.PingID
+	var out string
+	switch {
+	case ans.Quote == nil:
+		out = fmt.Sprintf("%s %s", name, ans.Reason)
+	case ans.Cached:
+		out = fmt.Sprintf("%s %s cached", name, ans.Quote.Price)
+	default:
+		out = fmt.Sprintf("%s %s for %s:", name, ans.Quote.Price, ans.Quote.Expires.Sub(ans.Quote.Opened))
+		for i, leg := range ans.Quote.Legs {
+			out += fmt.Sprintf(" %d. %s %s", i+1, leg.Contract.ID, leg.Bid)
+		}
+	}
+	if ans.Elapsed > 0 {
+		out += fmt.Sprintf(" (%s)", ans.Elapsed)
+	}
+	return out + "\n"
+}
+
+func (h *story) name(id, prefix string) string {
+	if h.ids[id] == "" {
+		n := 1
+		for _, label := range h.ids {
+			if strings.HasPrefix(label, prefix) {
+				n++
+			}
+		}
+		h.ids[id] = fmt.Sprint(prefix, n)
+	}
+	return h.ids[id]
+}
+
+func (h *story) postRequest(d *datadriven.TestData) *PostRequest {
+	snap, lead := h.engine.Snapshot(), values(d)
+	ping := d.CmdArgs[0].Key
+	if id, ok := h.pings[ping]; ok {
+		ping = id.String()
+	}
+	req := &PostRequest{
+		Snap: snap, Seller: snap.Market.Sellers[exchange.SellerID(cmp.Or(arg(d, "seller"), "s"))], Arrival: time.Now(), Key: arg(d, "key"),
+		Body: strings.Join([]string{d.CmdArgs[0].Key, arg(d, "phone"), arg(d, "body")}, " "), PingID: ping, Consent: consent(d),
+		Decode: func(v *exchange.Vertical, ping []exchange.Value) ([]exchange.Value, bool) {
+			out := append([]exchange.Value(nil), ping...)
+			out[slotPhone] = lead[slotPhone]
+			return out, !has(d, "bad_lead")
+		},
+	}
+	if leg := arg(d, "bid_id"); leg != "" {
+		req.BidIDs = []string{ping + "-" + leg}
+	}
+	return req
+}
+
+// post posts once, or n times at once with `times=n`, or with `fly` until finish or crash.
+func (h *story) post(d *datadriven.TestData) string {
+	if has(d, "fly") {
+		h.flying = make(chan PostAnswer, 1)
+		req, e, ch := h.postRequest(d), h.engine, h.flying
+		go func() { ch <- e.Post(req) }()
+		synctest.Wait()
+		return "in flight\n"
+	}
+	if times := arg(d, "times"); times != "" {
+		return h.postMany(d, mustInt(times))
+	}
+	return h.answer(h.engine.Post(h.postRequest(d)))
+}
+
+func (h *story) postMany(d *datadriven.TestData, times int) string {
+	answers := make(chan PostAnswer, times)
+	for range times {
+		go func() { answers <- h.engine.Post(h.postRequest(d)) }()
+	}
+	counts := map[string]int{}
+	var order []string
+	for range times {
+		ans := <-answers
+		line := fmt.Sprintf("%s %s", ans.View.Status, cmp.Or(ans.View.Reason.String(), "ok"))
+		if ans.Fault != FaultNone {
+			line = fmt.Sprintf("fault %d", ans.Fault)
+		}
+		if counts[line]++; counts[line] == 1 {
+			order = append(order, line)
+		}
+	}
+	var out strings.Builder
+	for _, line := range order {
+		fmt.Fprintf(&out, "%d x %s\n", counts[line], line)
+	}
+	h.told = len(h.disk.entries) // in no order that a transcript could hold
+	return out.String()
+}
+
+func (h *story) directRequest(d *datadriven.TestData) *DirectRequest {
+	return &DirectRequest{PingRequest: h.pingRequest(d), Key: arg(d, "key"), Body: arg(d, "phone") + arg(d, "body")}
+}
+
+var faultWords = map[Fault]string{
+	FaultLead: "lead fields at fault", FaultBidID: "bid_ids at fault", FaultKeyBusy: "busy", FaultKeyClash: "key came with another body",
+}
+
+func (h *story) answer(ans PostAnswer) string {
+	v := &ans.View
+	switch {
+	case ans.Fault == FaultReason:
+		return "fault: " + ans.Reason.String() + "\n"
+	case ans.Fault != FaultNone:
+		return "fault: " + faultWords[ans.Fault] + "\n"
+	case !v.Known():
+		return "no such lead\n"
+	}
+	label := h.lead(v.LeadID)
+	out := label + " " + v.Status.String()
+	if v.Status == exchange.LeadSold {
+		out += " " + v.Price().String()
+	}
+	if v.Reason != exchange.ReasonNone {
+		out += " " + v.Reason.String()
+	}
+	if !v.First.IsZero() {
+		out += " (see " + h.lead(v.First) + ")"
+	}
+	if !v.Final() {
+		out += ", not final"
+	}
+	return out + fmt.Sprintf(" (%dms)\n", v.ElapsedMs)
+}
+
+func (h *story) lead(id exchange.LeadID) string {
+	label := h.name(id.String(), "l")
+	h.leads[label] = id
+	return label
+}
+
+func (h *story) outcome(d *datadriven.TestData) string {
+	id := h.leads[d.CmdArgs[0].Key]
+	v := &Verdict{LeadID: id.String(), Buyer: exchange.BuyerID(arg(d, "by")), Accepted: has(d, "accepted"), By: exchange.SettledByBuyer}
+	if v.Buyer == "operator" {
+		v.Buyer, v.By = "", exchange.SettledByOperator
+	}
+	if leg := arg(d, "leg"); leg != "" {
+		view, err := h.engine.Lead("s", id.String())
+		h.must(err)
+		v.BidID = view.Facts.PingID.String() + "-" + leg
+	}
+	words := [...]string{"settled", "settled before", "conflict", "not found", "ambiguous", "in flight", "failed"}
+	settled, _ := h.engine.Settle(v)
+	return words[settled] + "\n"
+}
+
+// events shows what the journal holds beyond what was shown.
+func (h *story) events(cmd string) string {
+	var out strings.Builder
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
+	h.told = min(h.told, len(h.disk.entries))
+	for _, e := range h.disk.entries[h.told:] {
+		if e.Seq > h.disk.synced {
+			out.WriteString("  not on disk:")
+		}
+		if line := h.event(e.Event); cmd != "market" && line != "" {
+			fmt.Fprintf(&out, "  %s %s\n", e.Event.Kind(), line)
+		}
+	}
+	h.told = len(h.disk.entries)
+	return out.String()
+}
+
+func (h *story) event(ev exchange.Event) string {
+	switch ev := ev.(type) {
+	case *exchange.LimitSet:
+		return fmt.Sprintf("%s %d", ev.Cap, ev.Limit)
+	case *exchange.PostStarted:
+		return fmt.Sprintf("%s.%d leg %d %s bid %s payout %s", h.lead(ev.LeadID), ev.Attempt, ev.Leg, ev.Contract, ev.Bid, ev.Payout)
+	case *exchange.PostEnded:
+		return fmt.Sprintf("%s.%d %s, lead %s %s", h.lead(ev.LeadID), ev.Attempt, ev.Outcome, ev.Status, ev.LeadReason)
+	case *exchange.LeadRefused:
+		return fmt.Sprintf("%s %s", h.lead(ev.LeadID), ev.Reason)
+	case *exchange.LegSettled:
+		return fmt.Sprintf("%s.%d accepted=%t by %s, lead %s", h.lead(ev.LeadID), ev.Attempt, ev.Accepted, ev.By, ev.Status)
+	case *exchange.LegConflict:
+		return fmt.Sprintf("%s.%d accepted=%t by %s", h.lead(ev.LeadID), ev.Attempt, ev.Accepted, ev.By)
+	}
+	return ""
+}
+
+func (h *story) caps() string {
+	var out strings.Builder
+	for _, c := range h.engine.Caps() {
+		fmt.Fprintf(&out, "%s held %s committed %s of %s\n", c.Cap, amount(c.Unit, c.Held), amount(c.Unit, c.Committed), amount(c.Unit, c.Limit))
+	}
+	if n, value := h.engine.InDoubt(); n > 0 {
+		fmt.Fprintf(&out, "in doubt %d worth %s\n", n, value)
+	}
+	return out.String()
+}
+
+func amount(unit exchange.CapUnit, n int64) string {
+	if unit == exchange.CapSpend {
+		return exchange.Money(n).String()
+	}
+	return fmt.Sprint(n)
+}
+
+// checkReplay holds the live book against one made from the journal alone (I9).
+func (h *story) checkReplay() {
+	h.engine.mu.Lock()
+	live := h.engine.book.Snapshot()
+	h.engine.mu.Unlock()
+	replayed := book.New()
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
+	for _, e := range h.disk.entries {
+		replayed.Apply(e)
+	}
+	if !bytes.Equal(live, replayed.Snapshot()) {
+		h.t.Errorf("live book:\n%s\nreplayed:\n%s", live, replayed.Snapshot())
+	}
+}
