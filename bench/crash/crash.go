@@ -46,6 +46,7 @@ const (
 	killAfterMax  = 1500 * time.Millisecond
 	leadsPerCycle = 1_000_000 // numbers set aside, far more than are sent
 	postbackMax   = 60 * time.Second
+	capPerCycle   = 20 // leads that the capped buyer takes over the whole run, for each cycle of it
 )
 
 // run is one run in progress.
@@ -107,6 +108,8 @@ func (r *run) open() error {
 		r.buyers = append(r.buyers, b)
 		r.cfg.Contracts = append(r.cfg.Contracts, house.Contract{Buyer: b.Name, Name: b.Name, URL: b.URL(""), PingLine: "timeout: 80ms", PostLine: "timeout: 1s"})
 	}
+	// The first buyer is capped so low that the cap is full long before the last kill.
+	r.cfg.Contracts[0].Lines = []string{fmt.Sprintf("caps: [{per: total, leads: %d}]", r.cap())}
 	ln, err := world.Listen()
 	if err != nil {
 		return err
@@ -123,6 +126,8 @@ func (r *run) open() error {
 	r.proc, err = house.Start(r.Bin, r.config, &r.cfg)
 	return err
 }
+
+func (r *run) cap() int { return capPerCycle * r.Cycles }
 
 func (r *run) close() {
 	if r.proc != nil {
@@ -212,7 +217,7 @@ func (r *run) settle(ctx context.Context) (*world.Report, error) {
 	if err := r.tellVerdicts(journal); err != nil {
 		return nil, err
 	}
-	books := &world.Books{Asked: true, Postbacks: true, Credits: -1}
+	books := &world.Books{Asked: true, Postbacks: true, Credits: -1, Caps: map[string]int{r.buyers[0].Name: r.cap()}}
 	for _, s := range r.sellers {
 		if err := s.Ask(ctx); err != nil {
 			return nil, err
