@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -126,6 +127,7 @@ func (w *scene) play() bool {
 	cancel()
 	talk.Wait()
 	w.net.weather.Store(new(weather))
+	w.hangUp() // connections keep the weather they were made in
 	return up
 }
 
@@ -210,6 +212,7 @@ func (w *scene) readJournal() {
 
 // awaitPostbacks waits until no postback waits and returns the live figures.
 func (w *scene) awaitPostbacks() (live gjson.Result) {
+	time.Sleep(time.Second) // attribution follows the journal
 	for limit := time.Now().Add(postbackMax); time.Now().Before(limit); time.Sleep(time.Minute) {
 		reply, err := w.admin.Fetch("/api/live", "")
 		if err != nil {
@@ -258,7 +261,7 @@ func (w *scene) compare(books *world.Books, live gjson.Result) {
 	for i := range r.Faults {
 		w.wrong("books: %s", r.Faults[i].String())
 	}
-	w.faults = append(append(append(append(w.faults, audit.faults...), w.gossip.faults...), w.intruder.faults...), w.witness.late...)
+	w.faults = slices.Concat(w.faults, audit.faults, w.gossip.faults, w.intruder.faults, w.witness.late)
 	for kind, n := range map[string]int{
 		"leads checked": r.Leads, "leads sold": r.Sold, "attempts": audit.attempts, "events": r.Events, "legs left in doubt": r.DoubtLegs, "receipts": r.Receipts,
 		"credits": r.Brought, "postbacks": r.Notices, "answers timed": w.witness.asked, "leads never answered": r.Unanswered,
@@ -314,13 +317,18 @@ func (w *scene) checkMarkers(page []byte) {
 	}
 }
 
-// close ends everyone, and waits until the last connection is gone.
-func (w *scene) close() {
+// hangUp closes the callers' idle connections.
+func (w *scene) hangUp() {
 	for _, s := range w.sellers {
 		s.Close()
 	}
 	w.callers.Close()
 	w.admin.Close()
+}
+
+// close ends everyone, and waits until the last connection is gone.
+func (w *scene) close() {
+	w.hangUp()
 	if w.op.life != nil {
 		w.op.stop() // the run ended early
 	}

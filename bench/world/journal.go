@@ -65,13 +65,16 @@ func (l *JournalLead) leg(number int64) *JournalLeg {
 }
 
 // Sold tells whether any leg stands as sold.
-func (l *JournalLead) Sold() bool {
+func (l *JournalLead) Sold() bool { return l.sales() > 0 }
+
+// sales counts the legs that stand as sold.
+func (l *JournalLead) sales() (n int) {
 	for i := range l.Legs {
 		if l.Legs[i].Accepted() {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // NewJournal returns an empty journal.

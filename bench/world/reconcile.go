@@ -23,10 +23,10 @@ const (
 	ReceiptUnwritten Class = "receipt_unwritten" // a buyer has a lead of which the journal knows nothing
 	ReceiptDenied    Class = "receipt_denied"    // a buyer accepted, and the journal says it did not
 	ReceiptRepeated  Class = "receipt_repeated"  // a buyer got the same leg twice
-	SoldTwice        Class = "sold_twice"        // an exclusive lead was accepted by two buyers, or is with one while another may have it
+	SoldTwice        Class = "sold_twice"        // an exclusive lead was accepted by two buyers, or is with one while another may have it; on_unknown: continue allows it
 	MoneyWrong       Class = "money_wrong"       // revenue is not payout plus margin, or a margin is negative
 	CreditMissing    Class = "credit_missing"    // a sale that an affiliate brought, and no postback
-	CreditTwice      Class = "credit_twice"      // one sale told under two conversion ids
+	CreditTwice      Class = "credit_twice"      // one sale told under two conversion ids, or at two amounts
 	CreditUnearned   Class = "credit_unearned"   // a postback for what no affiliate sold
 	CreditOther      Class = "credit_other"      // a postback with another affiliate or amount than is due
 	CreditCount      Class = "credit_count"      // the house counts other credits than the sales that affiliates brought
@@ -243,7 +243,7 @@ func (r *Report) lead(lead *JournalLead, told *Answer, receipts map[legKey]*Rece
 		leg := &lead.Legs[i]
 		receipt := receipts[legKey{lead.ID, leg.Leg}]
 		taken := leg.Accepted() || (leg.Doubt() && !leg.Continues)
-		if taken && leg.Sale != "shared" {
+		if taken && leg.Sale != "shared" && !leg.Continues {
 			exclusive++
 		}
 		if taken && !lead.Test {
@@ -310,10 +310,11 @@ func (r *Report) credits(b *Books, ids []string) {
 	for _, id := range ids {
 		lead := b.Journal.Leads[id]
 		affiliate := b.Journal.broughtBy(lead)
-		due := affiliate != "" && lead.Sold() && !lead.Test
-		if due {
-			r.Brought++
+		due := 0
+		if affiliate != "" && !lead.Test {
+			due = lead.sales()
 		}
+		r.Brought += due
 		r.notices(b, lead, affiliate, due, byLead[id])
 	}
 	if b.Credits >= 0 && b.Credits != r.Brought {
@@ -321,40 +322,47 @@ func (r *Report) credits(b *Books, ids []string) {
 	}
 }
 
-// notices checks the postbacks of one lead.
-func (r *Report) notices(b *Books, lead *JournalLead, affiliate string, due bool, notices []*Notice) {
+// notices checks the postbacks of one lead, of which due sales earn credit.
+func (r *Report) notices(b *Books, lead *JournalLead, affiliate string, due int, notices []*Notice) {
 	switch {
 	case lead.Test && len(notices) > 0:
 		r.fault(TestWithMoney, lead.ID, "a test lead fired %d postbacks", len(notices))
 		return
-	case !due && len(notices) > 0:
+	case due == 0 && len(notices) > 0:
 		r.fault(CreditUnearned, lead.ID, "%d postbacks, and no affiliate sold it", len(notices))
 		return
-	case due && len(notices) == 0:
-		if b.Postbacks {
-			r.fault(CreditMissing, lead.ID, "affiliate %s brought it, and no postback came", affiliate)
-		}
-		return
-	case !due:
-		return
 	}
-	first := notices[0]
-	for _, n := range notices[1:] {
-		if n.Conversion != first.Conversion || n.Amount != first.Amount {
-			r.fault(CreditTwice, lead.ID, "told as conversion %s at %s and as %s at %s", first.Conversion, first.Amount, n.Conversion, n.Amount)
+	told := make(map[string]*Notice, due)
+	for _, n := range notices {
+		first := told[n.Conversion]
+		if first == nil {
+			told[n.Conversion] = n
+			r.commission(b, lead, affiliate, n)
+		} else if n.Amount != first.Amount {
+			r.fault(CreditTwice, lead.ID, "conversion %s told at %s and at %s", n.Conversion, first.Amount, n.Amount)
 		}
 	}
-	if first.Conversion == "" || first.Affiliate != affiliate {
-		r.fault(CreditOther, lead.ID, "conversion %q for affiliate %q; %s brought it", first.Conversion, first.Affiliate, affiliate)
+	switch {
+	case len(told) > due:
+		r.fault(CreditTwice, lead.ID, "%d sales told as %d conversions", due, len(told))
+	case len(told) < due && b.Postbacks:
+		r.fault(CreditMissing, lead.ID, "affiliate %s brought %d sales, and %d conversions were told", affiliate, due, len(told))
 	}
-	r.Commission += first.Amount
+}
+
+// commission checks the first postback of one conversion, and sums its amount.
+func (r *Report) commission(b *Books, lead *JournalLead, affiliate string, n *Notice) {
+	if n.Conversion == "" || n.Affiliate != affiliate {
+		r.fault(CreditOther, lead.ID, "conversion %q for affiliate %q; %s brought it", n.Conversion, n.Affiliate, affiliate)
+	}
+	r.Commission += n.Amount
 	if b.Commission == nil {
 		return
 	}
 	for i := range lead.Legs {
-		leg := &lead.Legs[i]
-		if leg.Accepted() && leg.Sale != "shared" && first.Amount != b.Commission(leg.Payout, leg.Bid) {
-			r.fault(CreditOther, lead.ID, "commission %s told; %s is due", first.Amount, b.Commission(leg.Payout, leg.Bid))
+		if leg := &lead.Legs[i]; leg.Accepted() && n.Amount == b.Commission(leg.Payout, leg.Bid) {
+			return
 		}
 	}
+	r.fault(CreditOther, lead.ID, "commission %s told; no sale of the lead gives that", n.Amount)
 }

@@ -154,6 +154,21 @@ func TestConflictIsNoDenial(t *testing.T) {
 	}
 }
 
+// A contract with on_unknown: continue may turn out to be a second buyer, whose sale earns credit of its own.
+func TestAContinuingContractMaySellTwice(t *testing.T) {
+	b := soundBooks(t)
+	leg := &b.Journal.Leads["L1"].Legs[0]
+	leg.Outcome, leg.Settled, leg.Continues = "unknown", "accepted", true
+	leg.Payout, b.Receipts[0].Accepted, b.Credits = usd(t, "16"), true, 3
+	if err := Reconcile(b).Err(); err == nil {
+		t.Error("a credit is missing, and nothing is found")
+	}
+	b.Notices = append(b.Notices, Notice{LeadID: "L1", Conversion: "v2", Affiliate: "blog-42", Amount: usd(t, "4.00")})
+	if err := Reconcile(b).Err(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBrokenJournalsAreRefused(t *testing.T) {
 	for _, tc := range []struct{ line, want string }{
 		{`{"seq":15,"type":"post_ended","lead_id":"L9","attempt":1}`, "never started"},
