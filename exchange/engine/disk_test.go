@@ -35,6 +35,7 @@ type disk struct {
 	waits      int
 	failAppend int // the n-th, 0 for none
 	failWait   int
+	before     func() // called at every append, under the engine's lock
 }
 
 var errDisk = errors.New("the disk is full")
@@ -86,6 +87,9 @@ func (d *disk) add(e exchange.Entry) {
 func (d *disk) Append(at int64, events ...exchange.Event) (uint64, exchange.Ticket, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.before != nil {
+		d.before()
+	}
 	if d.appends++; d.appends == d.failAppend {
 		return 0, nil, errDisk
 	}
@@ -139,6 +143,12 @@ func (d *disk) LeadEntries(id exchange.LeadID, dst []exchange.Entry) ([]exchange
 		}
 	}
 	return dst, nil
+}
+
+func (d *disk) lastLead() exchange.LeadID {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return leadOf(d.entries[len(d.entries)-1].Event)
 }
 
 func leadOf(ev exchange.Event) exchange.LeadID {
