@@ -44,7 +44,8 @@ func (r *Result) Err() error {
 const (
 	killAfterMin  = 200 * time.Millisecond
 	killAfterMax  = 1500 * time.Millisecond
-	leadsPerCycle = 1_000_000 // numbers set aside, far more than are sent
+	leadsPerCycle = 1_000_000             // numbers set aside, far more than are sent
+	recoveryMax   = 80 * time.Millisecond // a restart is killed again within it
 	postbackMax   = 60 * time.Second
 	capPerCycle   = 20 // leads that the capped buyer takes over the whole run, for each cycle of it
 )
@@ -174,18 +175,37 @@ func (r *run) cycle(ctx context.Context, n int) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := r.verify(n); err != nil {
-		return err
-	}
 	began := time.Now()
-	var err error
-	if r.proc, err = house.Start(r.Bin, r.config, &r.cfg); err != nil {
+	if err := r.restart(n); err != nil {
 		return err
 	}
 	s := seller.Stats()
-	r.say("  cycle %3d: killed after %4d ms: %4d leads, %4d sold, %3d pending, %3d unanswered; ready again in %d ms\n",
+	r.say("  cycle %3d: killed after %4d ms: %4d leads, %4d sold, %3d pending, %3d unanswered; verified and ready after %d ms\n",
 		n, after.Milliseconds(), s.Sent, s.Sold, s.Pending, s.NoAnswer, time.Since(began).Milliseconds())
 	return seller.Ask(ctx)
+}
+
+// restart starts the exchange again on what the kill left. In one cycle of
+// three it is killed once more while it recovers; in the others the disk is verified first.
+func (r *run) restart(n int) (err error) {
+	if r.random.IntN(3) == 0 {
+		again, err := house.Launch(r.Bin, r.config, &r.cfg)
+		if err != nil {
+			return err
+		}
+		timer := time.NewTimer(time.Duration(r.random.Int64N(int64(recoveryMax))))
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-again.Exited():
+			r.faults = append(r.faults, fmt.Errorf("cycle %d: the exchange ended while it recovered\n%s", n, again.Log()))
+		}
+		again.Kill()
+	} else if err := r.verify(n); err != nil {
+		return err
+	}
+	r.proc, err = house.Start(r.Bin, r.config, &r.cfg)
+	return err
 }
 
 func (r *run) verify(n int) error {

@@ -77,6 +77,19 @@ func (t *tail) text() string {
 
 // Start runs the exchange on a config and returns when it is ready.
 func Start(bin, config string, c *Config) (*Process, error) {
+	p, err := Launch(bin, config, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.awaitReady(20 * time.Second); err != nil {
+		p.Kill()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Launch runs the exchange on a config and returns at once.
+func Launch(bin, config string, c *Config) (*Process, error) {
 	p := &Process{Public: c.Listen, Admin: c.Admin, exited: make(chan struct{})}
 	p.cmd = exec.Command(bin, "serve", "--config", config)
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
@@ -87,10 +100,6 @@ func Start(bin, config string, c *Config) (*Process, error) {
 		p.err = p.cmd.Wait()
 		close(p.exited)
 	}()
-	if err := p.awaitReady(20 * time.Second); err != nil {
-		p.Kill()
-		return nil, err
-	}
 	return p, nil
 }
 
