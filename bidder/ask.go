@@ -1,6 +1,7 @@
 package bidder
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -116,9 +117,9 @@ func (f *fanOut) send(t *target, now time.Time) {
 		return
 	}
 	n, err := t.conn.wire.tryWrite(f.out)
-	switch err {
-	case nil:
-	case errWouldBlock:
+	switch {
+	case err == nil:
+	case isBlocked(err):
 		t.rest = slices.Clone(f.out[n:])
 	default:
 		f.broken(t, errWriteFailed, now)
@@ -224,7 +225,7 @@ func (t *target) look() error {
 	}
 	if len(t.rest) > 0 {
 		n, err := t.conn.wire.tryWrite(t.rest)
-		if err != nil && err != errWouldBlock {
+		if err != nil && !isBlocked(err) {
 			return errWriteFailed
 		}
 		t.rest = t.rest[n:]
@@ -240,7 +241,7 @@ func (f *fanOut) settle(t *target, status error, now time.Time) {
 	switch {
 	case status == nil:
 		f.answer(t, now)
-	case status != errWouldBlock:
+	case !isBlocked(status):
 		f.broken(t, status, now)
 	case !now.Before(t.deadline):
 		f.expire(t, now)
@@ -294,7 +295,7 @@ func (f *fanOut) broken(t *target, fault error, now time.Time) {
 		return
 	}
 	reason := exchange.ReasonBuyerError
-	if fault == errDialTimeout {
+	if errors.Is(fault, errDialTimeout) {
 		reason = exchange.ReasonTimeout
 	}
 	f.finish(t, exchange.Answer{Reason: reason, Detail: fault.Error()}, now)

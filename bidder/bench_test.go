@@ -32,7 +32,7 @@ func cheapBuyer(tb testing.TB, answer string) string {
 }
 
 func serveCheaply(nc net.Conn, answer []byte) {
-	defer nc.Close()
+	defer func() { _ = nc.Close() }()
 	br := bufio.NewReaderSize(nc, 4<<10)
 	if req, err := http.ReadRequest(br); err != nil || req.ContentLength <= 0 {
 		return

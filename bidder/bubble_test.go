@@ -39,7 +39,7 @@ func pipeBuyers(t *testing.T, manners ...func(nc net.Conn, r *seen) bool) (Confi
 
 // servePipe ends when the house closes its side.
 func servePipe(nc net.Conn, serve func(net.Conn, *seen) bool) {
-	defer nc.Close()
+	defer func() { _ = nc.Close() }()
 	br := bufio.NewReader(nc)
 	for {
 		req, err := http.ReadRequest(br)

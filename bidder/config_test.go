@@ -26,7 +26,7 @@ func TestNewFaults(t *testing.T) {
 		{"http://a/", "Idempotency-Key", "b", "set by the exchange itself"},
 	}
 	tr := NewTransport(TransportConfig{}, zerolog.Nop(), metrics.NewSet())
-	defer tr.Close()
+	defer func() { _ = tr.Close() }()
 	for _, c := range cases {
 		cfg := market(c.url)
 		if c.header != "" || c.value != "" {
@@ -51,7 +51,7 @@ func TestNewFaults(t *testing.T) {
 // A standing price needs no ping URL; a reload shares the transport's connections.
 func TestNewShares(t *testing.T) {
 	tr := NewTransport(TransportConfig{}, zerolog.Nop(), metrics.NewSet())
-	defer tr.Close()
+	defer func() { _ = tr.Close() }()
 	cfg := market("http://127.0.0.1:1/a", "http://127.0.0.1:1/b")
 	cfg.Contracts[1].Terms.Pinged, cfg.Contracts[1].Ping.URL = false, ""
 	old, err := New(cfg, tr)

@@ -35,7 +35,7 @@ type conn struct {
 // come before a question are an answer to none, so it must not be used.
 func (c *conn) quiet() bool {
 	_, err := c.wire.tryRead(c.peek[:])
-	return err == errWouldBlock
+	return isBlocked(err)
 }
 
 // begin makes ready for an answer.
@@ -107,7 +107,7 @@ func (c *conn) took(n int, err error) (bool, error) {
 	switch {
 	case err == nil:
 		return false, nil
-	case err == errWouldBlock:
+	case isBlocked(err):
 		return false, errWouldBlock
 	case isEOF(err):
 		fault := c.parse.eof(c.n > 0)

@@ -83,7 +83,7 @@ func (s *stub) accept() {
 }
 
 func (s *stub) handle(nc net.Conn) {
-	defer nc.Close()
+	defer func() { _ = nc.Close() }()
 	br := bufio.NewReader(nc)
 	for nth := 0; ; nth++ {
 		req, err := http.ReadRequest(br)

@@ -247,7 +247,7 @@ func (h *host) warm() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.warming--
-	if err == nil || err == errConnsMax {
+	if err == nil || errors.Is(err, errConnsMax) {
 		h.backoff = 0
 		return
 	}

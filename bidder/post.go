@@ -1,6 +1,7 @@
 package bidder
 
 import (
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -62,7 +63,7 @@ func (b *Bidder) attempt(c *contract, d *exchange.Delivery, request []byte) exch
 	err := conn.wait(d.Deadline)
 	now := time.Now()
 	switch {
-	case err == errWouldBlock:
+	case isBlocked(err):
 		b.t.drain(conn, c.ms, now)
 		return exchange.Receipt{Outcome: exchange.OutcomeUnknown, Reason: exchange.ReasonTimeout, Detail: "no answer in time"}
 	case err != nil:
@@ -95,8 +96,9 @@ func (b *Bidder) deliver(c *contract, d *exchange.Delivery, request []byte) (*co
 	}
 	kept := h.take(now)
 	for range 2 {
-		conn, err := kept, error(nil)
+		conn := kept
 		if conn == nil {
+			var err error
 			if conn, err = h.fresh(d.Deadline); err != nil {
 				return nil, notDelivered(err)
 			}
@@ -127,10 +129,10 @@ func (h *host) fresh(deadline time.Time) (*conn, error) {
 
 func notDelivered(fault error) exchange.Receipt {
 	r := exchange.Receipt{Outcome: exchange.OutcomeNotDelivered, Reason: exchange.ReasonBuyerError, Detail: fault.Error()}
-	switch fault {
-	case errConnsMax:
+	switch {
+	case errors.Is(fault, errConnsMax):
 		r.Reason = exchange.ReasonConcurrency
-	case errDialTimeout:
+	case errors.Is(fault, errDialTimeout):
 		r.Reason = exchange.ReasonTimeout
 	}
 	return r

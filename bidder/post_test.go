@@ -69,7 +69,7 @@ func TestPostNotFullyWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
+	defer func() { _ = ln.Close() }()
 	h := newHouse(t, market("http://"+ln.Addr().String()+"/"), TransportConfig{}) // accepts by the backlog, reads nothing
 	d := h.delivery(0)
 	d.Lead.Values[0].Text = strings.Repeat("9", 16<<20) // more than the sockets hold
@@ -182,7 +182,7 @@ func TestPostResetWithinTheBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
+	defer func() { _ = ln.Close() }()
 	var requests atomic.Int32
 	go func() {
 		for {

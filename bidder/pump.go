@@ -86,7 +86,7 @@ func (w *pumpWire) tryRead(p []byte) (int, error) {
 
 func (w *pumpWire) read(p []byte, until time.Time) (int, error) {
 	n, err := w.tryRead(p)
-	if err != errWouldBlock {
+	if !isBlocked(err) {
 		return n, err
 	}
 	timer := time.NewTimer(time.Until(until))
@@ -95,12 +95,12 @@ func (w *pumpWire) read(p []byte, until time.Time) (int, error) {
 		select {
 		case <-w.ready:
 		case <-timer.C:
-			if n, err = w.tryRead(p); err == errWouldBlock {
+			if n, err = w.tryRead(p); isBlocked(err) {
 				err = os.ErrDeadlineExceeded
 			}
 			return n, err
 		}
-		if n, err = w.tryRead(p); err != errWouldBlock {
+		if n, err = w.tryRead(p); !isBlocked(err) {
 			return n, err
 		}
 	}

@@ -199,7 +199,7 @@ func (t *Transport) sweep(now time.Time) int {
 		case err == nil:
 			l.terms.late.Inc()
 			l.conn.host.release(l.conn, now)
-		case err != errWouldBlock, now.Sub(l.since) >= drainMax:
+		case !isBlocked(err), now.Sub(l.since) >= drainMax:
 			l.conn.host.discard(l.conn)
 		default:
 			l.due = now.Add(now.Sub(l.since) / 2)

@@ -73,7 +73,7 @@ func newRawConn(tcp *net.TCPConn) (*rawConn, error) {
 	}
 	c.readFunc = func(uintptr) bool {
 		c.readN, c.readErr = c.sysRead(c.readInto)
-		return c.readErr != errWouldBlock
+		return !isBlocked(c.readErr)
 	}
 	return c, nil
 }
@@ -92,11 +92,23 @@ func (c *rawConn) Read(p []byte) (int, error) {
 		return c.TCPConn.Read(p)
 	}
 	n, err := c.sysRead(p)
-	if err == errWouldBlock {
+	if isBlocked(err) {
 		return 0, errTry{}
 	}
 	return n, err
 }
+
+// sysRead reads what is there.
+func (c *rawConn) sysRead(p []byte) (int, error) {
+	n, err := c.try(callRead, p)
+	if n == 0 && err == nil && len(p) > 0 {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// sysWrite writes what fits.
+func (c *rawConn) sysWrite(p []byte) (int, error) { return c.try(callWrite, p) }
 
 // tcpWire speaks plain TCP.
 type tcpWire struct{ *rawConn }
@@ -126,7 +138,7 @@ func (w *tcpWire) tryWrite(p []byte) (int, error) {
 
 func (w *tcpWire) write(p []byte, until time.Time) (int, error) {
 	n, err := w.tryWrite(p)
-	if err != errWouldBlock {
+	if !isBlocked(err) {
 		return n, err
 	}
 	if err := w.SetWriteDeadline(until); err != nil {
@@ -180,6 +192,9 @@ func (w *tlsWire) settled() bool { return true }
 
 // close leaves out TLS's farewell, which could wait for room to write.
 func (w *tlsWire) close() { _ = w.raw.Close() }
+
+// isBlocked tells whether err is a wire with nothing to read, or no room, just now.
+func isBlocked(err error) bool { return errors.Is(err, errWouldBlock) }
 
 // isDeadline tells whether err is a wait that ran out.
 func isDeadline(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -1,44 +1,31 @@
 package bidder
 
 import (
-	"io"
 	"syscall"
 	"unsafe"
 )
 
-// sysRead reads what is there. The raw call tells the scheduler nothing: it
-// never waits, and the telling costs as much as the call.
-func (c *rawConn) sysRead(p []byte) (int, error) {
-	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-		switch {
-		case errno == syscall.EINTR:
-			continue
-		case errno == syscall.EAGAIN:
-			return 0, errWouldBlock
-		case errno != 0:
-			return 0, errno
-		case n == 0 && len(p) > 0:
-			return 0, io.EOF
-		default:
-			return int(n), nil
-		}
-	}
-}
+// The calls that try makes.
+const (
+	callRead  = syscall.SYS_READ
+	callWrite = syscall.SYS_WRITE
+)
 
-// sysWrite writes what fits.
-func (c *rawConn) sysWrite(p []byte) (int, error) {
+// try reads into p or writes from it, as far as can be done at once. The raw
+// call tells the scheduler nothing: it never waits, and the telling costs as
+// much as the call.
+func (c *rawConn) try(call uintptr, p []byte) (int, error) {
 	for {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-		switch {
-		case errno == syscall.EINTR:
-			continue
-		case errno == syscall.EAGAIN:
-			return 0, errWouldBlock
-		case errno != 0:
-			return 0, errno
-		default:
+		n, _, errno := syscall.RawSyscall(call, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		switch errno {
+		case 0:
 			return int(n), nil
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			return 0, errWouldBlock
+		default:
+			return 0, errno
 		}
 	}
 }

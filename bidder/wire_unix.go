@@ -3,42 +3,27 @@
 package bidder
 
 import (
-	"io"
+	"errors"
 	"syscall"
 )
 
-// sysRead reads what is there.
-func (c *rawConn) sysRead(p []byte) (int, error) {
-	for {
-		n, err := syscall.Read(c.fd, p)
-		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			return 0, errWouldBlock
-		case err != nil:
-			return 0, err
-		case n == 0 && len(p) > 0:
-			return 0, io.EOF
-		default:
-			return n, nil
-		}
-	}
-}
+// The calls that try makes.
+func callRead(fd int, p []byte) (int, error)  { return syscall.Read(fd, p) }
+func callWrite(fd int, p []byte) (int, error) { return syscall.Write(fd, p) }
 
-// sysWrite writes what fits.
-func (c *rawConn) sysWrite(p []byte) (int, error) {
+// try reads into p or writes from it, as far as can be done at once.
+func (c *rawConn) try(call func(int, []byte) (int, error), p []byte) (int, error) {
 	for {
-		n, err := syscall.Write(c.fd, p)
+		n, err := call(c.fd, p)
 		switch {
-		case err == syscall.EINTR:
-			continue
-		case err == syscall.EAGAIN:
-			return 0, errWouldBlock
-		case err != nil:
-			return 0, err
-		default:
+		case err == nil:
 			return n, nil
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EAGAIN):
+			return 0, errWouldBlock
+		default:
+			return 0, err
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package adapters
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -130,11 +131,11 @@ func readBid(v gjson.Result, maxBid exchange.Money) (exchange.Money, string) {
 		return 0, "bid: missing"
 	}
 	bid, err := moneyOf(v)
-	switch err {
-	case nil:
-	case exchange.ErrMoneyPlaces:
+	switch {
+	case err == nil:
+	case errors.Is(err, exchange.ErrMoneyPlaces):
 		return 0, "bid: expected at most 6 decimal places"
-	case exchange.ErrMoneyRange:
+	case errors.Is(err, exchange.ErrMoneyRange):
 		return 0, "bid: expected at most 1000000000"
 	default:
 		return 0, "bid: expected a decimal number such as 12.50"
