@@ -16,7 +16,7 @@ const benchCallers = 64
 // appended under one lock and waited for outside of it, on the real disk.
 func BenchmarkAppend(b *testing.B) {
 	s := openAt(b, nil, b.TempDir())
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	var lock sync.Mutex
 	b.ReportAllocs()
 	benchParallel(b, func(w *world) func() error {
@@ -39,7 +39,7 @@ func BenchmarkBareSet(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	var seq atomic.Uint64
 	b.ReportAllocs()
 	benchParallel(b, func(w *world) func() error {

@@ -249,7 +249,7 @@ func TestFatalLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	add(t, s, epoch, &exchange.Clicked{ClickID: exchange.ClickID{1}})
 	ended := make(chan struct{})
 	went := false

@@ -249,7 +249,7 @@ func TestManyAppend(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := openAt(t, fs, "data")
-	defer again.Close()
+	defer func() { _ = again.Close() }()
 	if lines(readAll(t, again)) != before {
 		t.Error("the journal is another one after it was opened again")
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"io"
 	"math/rand/v2"
 	"sync/atomic"
@@ -77,7 +78,7 @@ func (d *SimDisk) Each(dir string, fn func(path string, data []byte)) error {
 			return err
 		}
 		data := make([]byte, info.Size())
-		if _, err := f.ReadAt(data, 0); err != nil && err != io.EOF {
+		if _, err := f.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
 			_ = f.Close()
 			return err
 		}

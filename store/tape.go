@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -97,7 +98,7 @@ func (t *Tape) open(s *Store) error {
 	opts.ReadOnly, opts.CacheSize, opts.MemTableSize = s.readOnly, 8<<20, 16<<20
 	if s.readOnly {
 		close(t.done)
-		if _, err := s.fs.Stat(dir); err != nil {
+		if _, err := s.fs.Stat(dir); errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
 	}
