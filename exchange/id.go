@@ -227,7 +227,7 @@ func ParseBidID(text string, ping PingID) (LegNo, bool) {
 	return LegNo(n), err == nil
 }
 
-// Names that an operator gives in the config.
+// VerticalID and those below are names that an operator gives in the config.
 type (
 	VerticalID  string
 	SellerID    string

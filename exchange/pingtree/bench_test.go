@@ -86,7 +86,6 @@ func BenchmarkCompile10000(b *testing.B) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	runtime.KeepAlive(tree)
-	tree = nil
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	runtime.KeepAlive(raw)

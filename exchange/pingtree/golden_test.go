@@ -202,15 +202,15 @@ func (h *house) parseCondition(f []string) (exchange.Condition, error) {
 	c := exchange.Condition{Slot: slot, Kind: exchange.ConditionRange}
 	kind := h.vertical.Fields[slot].Kind
 	var err, err2 error
-	switch {
-	case f[1] == "in":
+	switch f[1] {
+	case "in":
 		c.Kind, c.Texts = exchange.ConditionIn, f[2:]
-	case f[1] == "not":
+	case "not":
 		c.Kind, c.Texts = exchange.ConditionNotIn, f[2:]
-	case f[1] == "from":
+	case "from":
 		c.HasMin = true
 		c.Min, err = parseNumber(kind, f[2])
-	case f[1] == "to":
+	case "to":
 		c.HasMax = true
 		c.Max, err = parseNumber(kind, f[2])
 	default:

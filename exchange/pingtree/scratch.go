@@ -64,7 +64,7 @@ type clock struct {
 }
 
 func (k *clock) set(q *Query) {
-	if k.zone == q.Zone && k.now == q.Now { // the same instant gives the same parts: == on times is strict enough
+	if k.zone == q.Zone && k.now.Equal(q.Now) { // the same instant gives the same parts
 		return
 	}
 	local := q.Now.In(q.Zone)

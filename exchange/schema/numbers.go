@@ -72,7 +72,7 @@ func trimZeros(s string) string {
 // normalDate returns the ISO date, and in Num the days since 1970-01-01.
 func normalDate(s string) (exchange.Value, error) {
 	var y, m, d int
-	ok := false
+	var ok bool
 	iso := len(s) >= 10 && s[4] == '-' && s[7] == '-'
 	switch {
 	case iso:
