@@ -76,7 +76,7 @@ func caught(err *error) {
 
 // add joins what attribution found.
 func (r *Report) add(credits *attribution.Report) {
-	r.Credits = uint64(credits.Totals.Credits)
+	r.Credits = credits.Totals.Credits
 	r.Findings = append(r.Findings, credits.Faults...)
 	r.Faults += uint64(len(credits.Faults) + credits.More)
 }
