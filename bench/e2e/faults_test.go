@@ -119,7 +119,8 @@ func TestEitherHeaderCarriesTheKey(t *testing.T) {
 	l := s.lead()
 	body := pingBody(&l, "")
 	c := dialRaw(t, s.cfg.Listen)
-	fmt.Fprintf(c, "POST /v1/ping HTTP/1.1\r\nHost: x\r\nX-Api-Key: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", house.NorthKey, len(body), body)
+	_, err := fmt.Fprintf(c, "POST /v1/ping HTTP/1.1\r\nHost: x\r\nX-Api-Key: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", house.NorthKey, len(body), body)
+	s.ok(err)
 	answer, err := io.ReadAll(c)
 	if err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 200")) {
 		t.Errorf("error %v: %s", err, answer)
@@ -164,7 +165,8 @@ func TestOversizeIsRefusedBeforeItIsRead(t *testing.T) {
 	s.buyer("acme", bids(20))
 	s.start()
 	c := dialRaw(t, s.cfg.Listen)
-	fmt.Fprintf(c, "POST /v1/ping HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n{", house.NorthKey)
+	_, err := fmt.Fprintf(c, "POST /v1/ping HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n{", house.NorthKey)
+	s.ok(err)
 	head := make([]byte, 512)
 	n, err := c.Read(head)
 	if err != nil || !bytes.HasPrefix(head[:n], []byte("HTTP/1.1 413")) {

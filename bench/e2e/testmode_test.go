@@ -12,12 +12,7 @@ func TestMagicZipsForceAnEnding(t *testing.T) {
 	s.buyer("high", bids(20))
 	s.buyer("low", bids(18))
 	s.start()
-	for _, tc := range []struct {
-		times                 int
-		zip, ping, pingReason string
-		postStatus            int
-		post, postReason      string
-	}{
+	for _, e := range []ending{
 		{1, "00001", "accepted", "", 200, "sold", ""},
 		{1, "00002", "rejected", "no_bid", 0, "", ""},
 		{1, "00003", "accepted", "", 200, "rejected", "post_rejected"},
@@ -26,10 +21,10 @@ func TestMagicZipsForceAnEnding(t *testing.T) {
 		{1, "00006", "accepted", "", 200, "rejected", "duplicate"},
 		{1, "00007", "rejected", "timeout", 0, "", ""},
 	} {
-		t.Run(tc.zip, func(t *testing.T) {
+		t.Run(e.zip, func(t *testing.T) {
 			s.t = t
-			for range tc.times {
-				s.forced(tc.zip, tc.ping, tc.pingReason, tc.postStatus, tc.post, tc.postReason)
+			for range e.times {
+				s.forced(&e)
 			}
 		})
 	}
@@ -41,23 +36,31 @@ func TestMagicZipsForceAnEnding(t *testing.T) {
 	}
 }
 
+// ending is what a magic zip forces. No post: the ping has no price.
+type ending struct {
+	times                 int // more than once where chance could hide a fault
+	zip, ping, pingReason string
+	postStatus            int
+	post, postReason      string
+}
+
 // forced walks a lead through one magic zip and checks the ending.
-func (s *scene) forced(zip, ping, pingReason string, status int, post, postReason string) {
+func (s *scene) forced(e *ending) {
 	s.t.Helper()
 	l := s.lead()
-	l.Zip = zip
+	l.Zip = e.zip
 	r := s.ping(&l, `,"test":true`)
-	s.is(&r, 200, "status", ping, "reason", pingReason, "environment", "test")
-	if post == "" {
+	s.is(&r, 200, "status", e.ping, "reason", e.pingReason, "environment", "test")
+	if e.post == "" {
 		return
 	}
 	p := s.post(&r, &l, "")
-	s.is(&p, status, "status", post, "reason", postReason, "environment", "test")
-	if zip == "00004" {
+	s.is(&p, e.postStatus, "status", e.post, "reason", e.postReason, "environment", "test")
+	if e.zip == "00004" {
 		s.is(&p, 200, "legs.#(status==\"sold\").status", "sold", "legs.#(status==\"rejected\").bid_id", r.Get("bids.0.bid_id").String())
 	}
 	now := s.status(p.Get("lead_id").String())
-	s.is(&now, status, "status", post)
+	s.is(&now, e.postStatus, "status", e.post)
 }
 
 func TestMagicZipsAreOrdinaryOutsideTests(t *testing.T) {

@@ -130,7 +130,7 @@ func TestPhonesNeverRepeat(t *testing.T) {
 		}
 		seen[l.Phone] = true
 	}
-	if MakeLead(42, 5) != MakeLead(42, 5) || MakeLead(42, 5) == MakeLead(43, 5) {
+	if first, again := MakeLead(42, 5), MakeLead(42, 5); first != again || first == MakeLead(43, 5) {
 		t.Error("a lead is not a function of its seed and number")
 	}
 }
