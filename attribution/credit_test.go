@@ -78,8 +78,8 @@ func (s *story) event(d *datadriven.TestData) exchange.Event {
 	switch d.Cmd {
 	case "offer":
 		window, _ := time.ParseDuration(arg(d, "window", "720h"))
-		var rate int64
-		fmt.Sscan(arg(d, "ppm", "250000"), &rate)
+		rate := int64(250_000)
+		d.MaybeScanArgs(s.t, "ppm", &rate)
 		of := map[string]exchange.CommissionBase{"payout": exchange.OfPayout, "revenue": exchange.OfRevenue, "margin": exchange.OfMargin}
 		by := map[string]exchange.CommissionPayer{"seller": exchange.PaidBySeller, "house": exchange.PaidByHouse}
 		return &exchange.OfferSet{Offer: exchange.OfferID(name), Model: exchange.LastTouch, WindowSec: int64(window / time.Second), Removed: d.HasArg("removed"),
@@ -90,7 +90,7 @@ func (s *story) event(d *datadriven.TestData) exchange.Event {
 			Foreign: fake.Vault{}.Seal(`{"cid":"` + arg(d, "cid", "") + `","subs":["one"]}`)}
 	case "post":
 		attempt := 1
-		fmt.Sscan(arg(d, "attempt", "1"), &attempt)
+		d.MaybeScanArgs(s.t, "attempt", &attempt)
 		ev := &exchange.PostStarted{Attempt: uint16(attempt), Leg: 1, Contract: "west", Buyer: "acme", Sale: exchange.SaleExclusive,
 			Bid: s.money(arg(d, "bid", "20")), Payout: s.money(arg(d, "payout", "16"))}
 		if attempt == 1 {
@@ -101,7 +101,7 @@ func (s *story) event(d *datadriven.TestData) exchange.Event {
 		return ev
 	case "end":
 		attempt := 1
-		fmt.Sscan(arg(d, "attempt", "1"), &attempt)
+		d.MaybeScanArgs(s.t, "attempt", &attempt)
 		outcomes := map[string]exchange.Outcome{"accepted": exchange.OutcomeAccepted, "rejected": exchange.OutcomeRejected, "unknown": exchange.OutcomeUnknown}
 		status := map[string]exchange.LeadStatus{"accepted": exchange.LeadSold, "rejected": exchange.LeadOpen, "unknown": exchange.LeadPending}
 		how := arg(d, "as", "accepted")

@@ -108,8 +108,8 @@ func (w *world) sender(space *fake.Space) *postback.Sender {
 }
 
 // add commits n jobs to a host, from seq on.
-func add(t *testing.T, s *postback.Sender, space *fake.Space, host string, seq, n int) {
-	t.Helper()
+func (w *world) add(s *postback.Sender, space *fake.Space, host string, seq, n int) {
+	w.t.Helper()
 	in := s.NewIntake()
 	for i := seq; i < seq+n; i++ {
 		in.Add(postback.Job{
@@ -118,7 +118,7 @@ func add(t *testing.T, s *postback.Sender, space *fake.Space, host string, seq, 
 		}, []byte(fmt.Sprintf("http://%s/pb?id=conv-%d", host, i)), "")
 	}
 	if err := space.Commit(true, in.Write); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	in.Done()
 }
@@ -163,7 +163,7 @@ func TestAnswersDecideWhatBecomesOfAJob(t *testing.T) {
 				w.tracker("t.example", c.answer)
 				s := w.sender(space)
 				s.Start()
-				add(t, s, space, "t.example", 1, 1)
+				w.add(s, space, "t.example", 1, 1)
 				time.Sleep(80 * time.Hour)
 				j := job(t, s, 1)
 				if n := len(w.receipts("t.example")); j.State != c.state || j.Reason != c.reason || abs(n-c.requests) > c.requests/16 {
@@ -191,7 +191,7 @@ func TestTheScheduleIsKeptAndJittered(t *testing.T) {
 		w.tracker("t.example", answer(500))
 		s := w.sender(space)
 		s.Start()
-		add(t, s, space, "t.example", 1, 1)
+		w.add(s, space, "t.example", 1, 1)
 		time.Sleep(80 * time.Hour)
 		want := []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour, 6 * time.Hour}
 		got := w.receipts("t.example")
@@ -234,9 +234,9 @@ func TestRetryAfterIsHonouredUpToACeiling(t *testing.T) {
 		})
 		s := w.sender(space)
 		s.Start()
-		add(t, s, space, "t.example", 1, 1)
+		w.add(s, space, "t.example", 1, 1)
 		time.Sleep(5 * time.Minute)
-		add(t, s, space, "t.example", 2, 1) // a second job waits out the tracker's wish too
+		w.add(s, space, "t.example", 2, 1) // a second job waits out the tracker's wish too
 		time.Sleep(30 * time.Hour)
 		got := w.receipts("t.example")
 		if len(got) < 3 {
@@ -269,7 +269,7 @@ func TestTroubledTrackersDelayNobody(t *testing.T) {
 		s.Start()
 		const n = 300
 		for i, host := range []string{"dead-.example", "silent.example", "slow.example", "hang.example", "flap.example", "well.example"} {
-			add(t, s, space, host, 1+i*n, n)
+			w.add(s, space, host, 1+i*n, n)
 		}
 		start := time.Now()
 		time.Sleep(2 * time.Second)
@@ -308,9 +308,9 @@ func TestGoneSwitchesOneNoticeOff(t *testing.T) {
 		w.tracker("t.example", func(n int, ctx *fasthttp.RequestCtx) { ctx.SetStatusCode(410) })
 		s := w.sender(space)
 		s.Start()
-		add(t, s, space, "t.example", 1, 1)
+		w.add(s, space, "t.example", 1, 1)
 		time.Sleep(time.Second)
-		add(t, s, space, "t.example", 2, 1)
+		w.add(s, space, "t.example", 2, 1)
 		time.Sleep(time.Second)
 		s.Stop()
 		again := w.sender(space.Crash()) // it is remembered
@@ -335,7 +335,7 @@ func TestARestartKeepsTheSchedule(t *testing.T) {
 		})
 		s := w.sender(space)
 		s.Start()
-		add(t, s, space, "t.example", 1, 500)
+		w.add(s, space, "t.example", 1, 500)
 		time.Sleep(4 * time.Minute) // five attempts; the next comes 10 minutes on
 		due := job(t, s, 7)
 		s.Stop()
@@ -368,7 +368,7 @@ func TestADiskThatFailsLosesNothing(t *testing.T) {
 		defer w.close()
 		w.tracker("t.example", answer(200))
 		s := w.sender(space)
-		add(t, s, space, "t.example", 1, 10)
+		w.add(s, space, "t.example", 1, 10)
 		space.Fail(true)
 		s.Start()
 		time.Sleep(time.Minute)
@@ -394,7 +394,7 @@ func TestStopIsBoundedAndSendsAgain(t *testing.T) {
 		})
 		s := w.sender(space)
 		s.Start()
-		add(t, s, space, "t.example", 1, 1)
+		w.add(s, space, "t.example", 1, 1)
 		time.Sleep(time.Second)
 		start := time.Now()
 		s.Stop()
@@ -421,7 +421,7 @@ func TestEgress(t *testing.T) {
 	}
 	var conns sync.WaitGroup
 	defer conns.Wait()
-	defer ln.Close()
+	defer func() { _ = ln.Close() }()
 	conns.Go(func() { _ = fasthttp.Serve(ln, func(ctx *fasthttp.RequestCtx) { ctx.Response.SetConnectionClose() }) })
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "10.0.0.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "0.0.0.0"} {

@@ -212,7 +212,7 @@ func (s *Sender) jobAt(prefix string, key Key, v []byte) (Job, error) {
 	return decodeJob(key, v)
 }
 
-// retryAt is when a waiting job is tried again, zero at once.
+// RetryAt is when a waiting job is tried again, zero at once.
 func (j *Job) RetryAt() time.Time {
 	if j.Due == 0 {
 		return time.Time{}
