@@ -465,7 +465,11 @@ func (b *body) read(v *exchange.Vertical, phase schema.Phase, values []exchange.
 		if name != "lead" {
 			name = "lead." + name
 		}
-		errs = append(errs, fieldError{field: name, text: f.Text, missing: f.Missing})
+		text := f.Text
+		if f.Missing {
+			text = "missing: " + text
+		}
+		errs = append(errs, fieldError{field: name, text: text, missing: f.Missing})
 	}
 	return counts, errs
 }
