@@ -20,7 +20,7 @@ func TestNothingIsLostByKill9(t *testing.T) {
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
 	}
-	bin, err := house.Build(t.TempDir(), false)
+	bin, err := house.Build(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,9 +38,13 @@ func TestNineHangingBuyersAndOneQuick(t *testing.T) {
 	if len(took) != auctions {
 		t.Fatalf("want %d auctions won by the quick buyer, got %d", auctions, len(took))
 	}
+	margin := 10 * time.Millisecond
+	if house.Race {
+		margin *= 5 // the detector makes everything several times slower
+	}
 	// Two wake-ups lie on the way, the exchange's and ours; a machine that is busy otherwise is late at each.
-	if p99 > window+10*time.Millisecond+2*noise {
-		t.Errorf("p99 is %s, want at most 10 ms after the window", p99)
+	if p99 > window+margin+2*noise {
+		t.Errorf("p99 is %s, want at most %s after the window", p99, margin)
 	}
 	if n := quick.Counts().Bids; n < auctions {
 		t.Errorf("the quick buyer bid %d times", n)

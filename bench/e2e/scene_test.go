@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,13 +15,10 @@ import (
 	"vendue/exchange"
 )
 
-var withRace = flag.Bool("house-race", false, "build the binary with the race detector")
-
 // binary is built once for the suite by TestMain, which nothing changes afterwards.
 var binary string
 
 func TestMain(m *testing.M) {
-	flag.Parse()
 	os.Exit(run(m))
 }
 
@@ -33,7 +29,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary directory fails nothing
-	if binary, err = house.Build(dir, *withRace); err != nil {
+	if binary, err = house.Build(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

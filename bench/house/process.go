@@ -23,14 +23,14 @@ import (
 const logBytesMax = 16 << 20
 
 // Build compiles the binary into dir and returns its path.
-func Build(dir string, race bool) (string, error) {
+func Build(dir string) (string, error) {
 	_, here, _, ok := runtime.Caller(0)
 	if !ok {
 		return "", errors.New("cannot find the source tree: build with file names")
 	}
 	bin := filepath.Join(dir, "vendue")
 	args := []string{"build", "-o", bin}
-	if race {
+	if Race {
 		args = append(args, "-race")
 	}
 	cmd := exec.Command("go", append(args, "./cmd/vendue")...)
