@@ -50,3 +50,22 @@ type Receipt struct {
 	Elapsed      time.Duration
 	Detail       string // what was seen, for the log; never a personal value
 }
+
+// Inquiry asks a buyer what became of an attempt whose outcome is unknown.
+type Inquiry struct {
+	LeadID   LeadID
+	PingID   PingID
+	Leg      LegNo
+	Contract *Contract // StatusEvery above zero
+	Token    string
+	Test     bool
+	Deadline time.Time
+}
+
+// Finding is what a buyer said to an Inquiry.
+type Finding struct {
+	Known    bool // there is a verdict; if not, ask again
+	Accepted bool
+	BuyerRef string // the buyer's own id of the lead
+	Detail   string // why there is no verdict, for the log; never a personal value
+}

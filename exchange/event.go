@@ -27,9 +27,10 @@ const (
 	KindLegSettled
 	KindLegConflict
 	KindClicked
+	KindConflictClosed
 )
 
-var eventWords = [...]string{"", "config_accepted", "limit_set", "offer_set", "post_started", "post_ended", "lead_refused", "leg_settled", "conflict", "click"}
+var eventWords = [...]string{"", "config_accepted", "limit_set", "offer_set", "post_started", "post_ended", "lead_refused", "leg_settled", "conflict", "click", "conflict_closed"}
 
 // String returns the event's word, as `vendue log` prints it.
 func (k EventKind) String() string {
@@ -165,6 +166,7 @@ type PostStarted struct {
 	Margin    Margin     `json:"margin"` // the rule that stood behind the quote
 	OnUnknown OnUnknown  `json:"on_unknown,omitempty"`
 	Holds     []Hold     `json:"holds,omitempty"`
+	Token     Sealed     `json:"token,omitempty"` // the buyer's own reference to the bid, where its status URL asks for it
 }
 
 // LeadStatus is how a lead stands.
@@ -259,6 +261,13 @@ type LegConflict struct {
 	By       Settler `json:"by"`
 }
 
+// ConflictClosed says that someone saw to an attempt's conflict. The verdict that stood stands.
+type ConflictClosed struct {
+	LeadID   LeadID     `json:"lead_id"`
+	Attempt  uint16     `json:"attempt"`
+	Operator OperatorID `json:"operator,omitempty"` // empty: by the house's own command
+}
+
 // Clicked is a consumer's visit through an offer's link. It is synced before the redirect.
 type Clicked struct {
 	ClickID   ClickID     `json:"click_id"`
@@ -293,3 +302,6 @@ func (*LegConflict) Kind() EventKind { return KindLegConflict }
 
 // Kind returns the event's kind.
 func (*Clicked) Kind() EventKind { return KindClicked }
+
+// Kind returns the event's kind.
+func (*ConflictClosed) Kind() EventKind { return KindConflictClosed }

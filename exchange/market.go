@@ -72,6 +72,16 @@ const (
 	OnUnknownContinue
 )
 
+// SettleAs says how an attempt still unknown at its contract's deadline is settled.
+type SettleAs uint8
+
+// The policies. SettleHold is the default: nothing is assumed, ever.
+const (
+	SettleHold SettleAs = iota
+	SettleSold
+	SettleUnsold
+)
+
 // Contract is a buyer's standing order.
 type Contract struct {
 	ID       ContractID
@@ -91,6 +101,14 @@ type Contract struct {
 	MaxBid      Money // 0: not declared; a bid above it is a buyer_error
 	PostTimeout time.Duration
 	OnUnknown   OnUnknown
+
+	// How an unknown is resolved when nobody settles it of their own accord.
+	Idempotent    bool          // the buyer takes a second post under the same Idempotency-Key as the first
+	StatusEvery   time.Duration // between look-ups at the buyer's status URL; 0: it has none
+	StatusTimeout time.Duration
+	StatusToken   bool // the status URL needs the bid's token, so the journal keeps it
+	SettleAs      SettleAs
+	SettleAfter   time.Duration // from the start of the attempt
 }
 
 // ConditionKind is the shape of a filter's test.

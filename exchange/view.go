@@ -29,7 +29,8 @@ type LegView struct {
 	Status      LegStatus
 	Unknown     bool // ended unknown and is not settled
 	Settled     bool
-	Conflict    bool
+	Conflict    bool // a verdict against the one that stands is on record
+	Closed      bool // and someone saw to it
 	BuyerRef    Sealed
 	RedirectURL Sealed
 }
@@ -101,6 +102,10 @@ func (v *LeadView) Apply(e Entry) {
 	case *LegConflict:
 		if leg := v.Leg(ev.Attempt); leg != nil {
 			leg.Conflict = true
+		}
+	case *ConflictClosed:
+		if leg := v.Leg(ev.Attempt); leg != nil {
+			leg.Closed = true
 		}
 	default:
 		return

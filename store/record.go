@@ -12,12 +12,11 @@ import (
 
 // A record is one event as the journal keeps it:
 //
-//	xxhash64 of the rest, 8 bytes little endian | version 1 | kind 1 | seq 8, big endian | at 8, big endian | payload
+//	xxhash64 of the rest, 8 bytes little endian | version of the kind's form 1 | kind 1 | seq 8, big endian | at 8, big endian | payload
 //
 // The seq stands in the value as well as in the key, so that a record that
 // strayed to another key is a damaged one.
 const (
-	recordVersion     = 1
 	recordSumBytes    = 8
 	recordHeaderBytes = recordSumBytes + 1 + 1 + 8 + 8
 	// recordBytesMax bounds one event. It stays far below what Pebble takes in one batch.
@@ -32,13 +31,23 @@ var (
 	errTooLarge = errors.New("the event is too large")
 )
 
+// versionOf returns the version in which events of a kind are written. Older ones are read for ever.
+//
+//	post_started 2: with the token
+func versionOf(k exchange.EventKind) uint8 {
+	if k == exchange.KindPostStarted {
+		return 2
+	}
+	return 1
+}
+
 // appendRecord appends e's record to dst. w is scratch that the caller keeps between calls.
 func appendRecord(w *wire, dst []byte, e exchange.Entry) ([]byte, error) {
 	start := len(dst)
-	dst = append(dst, 0, 0, 0, 0, 0, 0, 0, 0, recordVersion, byte(e.Event.Kind()))
+	dst = append(dst, 0, 0, 0, 0, 0, 0, 0, 0, versionOf(e.Event.Kind()), byte(e.Event.Kind()))
 	dst = binary.BigEndian.AppendUint64(dst, e.Seq)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(e.At))
-	*w = wire{buf: dst}
+	*w = wire{buf: dst, version: versionOf(e.Event.Kind())}
 	walkEvent(w, e.Event)
 	dst, w.buf = w.buf, nil
 	if len(dst)-start > recordBytesMax {
@@ -56,9 +65,6 @@ func decodeRecord(seq uint64, rec []byte) (exchange.Entry, error) {
 	if binary.LittleEndian.Uint64(rec) != xxhash.Sum64(rec[recordSumBytes:]) {
 		return exchange.Entry{}, errChecksum
 	}
-	if v := rec[8]; v != recordVersion {
-		return exchange.Entry{}, fmt.Errorf("%w: format %d", errVersion, v)
-	}
 	if got := binary.BigEndian.Uint64(rec[10:]); got != seq {
 		return exchange.Entry{}, fmt.Errorf("%w: %d", errSeq, got)
 	}
@@ -66,7 +72,10 @@ func decodeRecord(seq uint64, rec []byte) (exchange.Entry, error) {
 	if event == nil {
 		return exchange.Entry{}, fmt.Errorf("%w: %d", errKind, rec[9])
 	}
-	w := wire{buf: rec[recordHeaderBytes:], decode: true}
+	if v := rec[8]; v == 0 || v > versionOf(event.Kind()) {
+		return exchange.Entry{}, fmt.Errorf("%w: format %d of %s", errVersion, v, event.Kind())
+	}
+	w := wire{buf: rec[recordHeaderBytes:], decode: true, version: rec[8]}
 	walkEvent(&w, event)
 	if err := w.end(); err != nil {
 		return exchange.Entry{}, fmt.Errorf("%s: %w", event.Kind(), err)
@@ -92,6 +101,8 @@ func newEvent(k exchange.EventKind) exchange.Event {
 		return new(exchange.LegSettled)
 	case exchange.KindLegConflict:
 		return new(exchange.LegConflict)
+	case exchange.KindConflictClosed:
+		return new(exchange.ConflictClosed)
 	case exchange.KindClicked:
 		return new(exchange.Clicked)
 	default:

@@ -42,6 +42,10 @@ func (t *story) next(e exchange.Entry, r *Report) {
 		if t.view.Leg(ev.Attempt) == nil {
 			fault("attempt %d has a conflict and never started", ev.Attempt)
 		}
+	case *exchange.ConflictClosed:
+		if leg := t.view.Leg(ev.Attempt); leg == nil || !leg.Conflict || leg.Closed {
+			fault("attempt %d had no open conflict to close", ev.Attempt)
+		}
 	}
 	t.begun = true
 	t.view.Apply(e)

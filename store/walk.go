@@ -43,6 +43,10 @@ func walkEvent(w *wire, e exchange.Event) {
 		unsigned(w, &ev.Attempt)
 		boolean(w, &ev.Accepted)
 		unsigned(w, &ev.By)
+	case *exchange.ConflictClosed:
+		fixed(w, ev.LeadID[:])
+		unsigned(w, &ev.Attempt)
+		text(w, &ev.Operator)
 	case *exchange.Clicked:
 		fixed(w, ev.ClickID[:])
 		text(w, &ev.Offer)
@@ -110,6 +114,9 @@ func walkStarted(w *wire, ev *exchange.PostStarted) {
 		text(w, &ev.Holds[i].Cap)
 		signed(w, &ev.Holds[i].Window)
 		signed(w, &ev.Holds[i].Amount)
+	}
+	if w.version >= 2 {
+		blob(w, &ev.Token)
 	}
 }
 

@@ -19,9 +19,10 @@ var (
 //
 // The first fault sticks; what is decoded after it is zero.
 type wire struct {
-	buf    []byte
-	decode bool
-	err    error
+	buf     []byte
+	decode  bool
+	version uint8 // of the record
+	err     error
 }
 
 func (w *wire) fail(err error) {
