@@ -79,29 +79,16 @@ func (s *Store) leadAt(key []byte) (lead exchange.LeadID, ok bool, err error) {
 
 // LeadsByPerson calls fn with the leads of a person that were made at since or
 // later and sent to a buyer, newest first, until fn returns false or an error.
-func (s *Store) LeadsByPerson(person exchange.Fingerprint, since time.Time, fn func(exchange.LeadID) (bool, error)) (err error) {
+func (s *Store) LeadsByPerson(person exchange.Fingerprint, since time.Time, fn func(exchange.LeadID) (bool, error)) error {
 	prefix := append([]byte{prefixPerson}, person[:]...)
-	opts := pebble.IterOptions{LowerBound: idTimeBytes(append([]byte(nil), prefix...), since), UpperBound: after(prefix)}
-	it, err := s.db.NewIter(&opts)
-	if err != nil {
-		return fmt.Errorf("cannot read the persons' index: %w", err)
-	}
-	defer func() {
-		if cerr := it.Close(); cerr != nil && err == nil {
-			err = fmt.Errorf("cannot read the persons' index: %w", cerr)
-		}
-	}()
-	for ok := it.Last(); ok; ok = it.Prev() {
-		key := it.Key()
+	from := idTimeBytes(append([]byte(nil), prefix...), since)
+	keys := span{db: s.db, what: "the persons' index", lo: from, hi: after(prefix), down: true}
+	return keys.each(func(key, _ []byte) (bool, error) {
 		if len(key) != len(prefix)+idBytes {
-			return &DamageError{What: fmt.Sprintf("key %x", key), Err: errKey}
+			return false, &DamageError{What: fmt.Sprintf("key %x", key), Err: errKey}
 		}
-		more, err := fn(exchange.LeadID(key[len(prefix):]))
-		if err != nil || !more {
-			return err
-		}
-	}
-	return it.Error()
+		return fn(exchange.LeadID(key[len(prefix):]))
+	})
 }
 
 // Click returns the click's event, and false if the journal does not hold it.

@@ -177,26 +177,9 @@ func (s *Store) scanEvents(from, end uint64, fn func(seq uint64, rec []byte) err
 }
 
 // scan calls fn with the keys in [lo, hi) in order. Both slices are valid only during the call.
-func (s *Store) scan(lo, hi []byte, fn func(key, value []byte) error) (err error) {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
-	if err != nil {
-		return fmt.Errorf("cannot read the journal: %w", err)
-	}
-	defer func() {
-		if cerr := it.Close(); cerr != nil && err == nil {
-			err = fmt.Errorf("cannot read the journal: %w", cerr)
-		}
-	}()
-	for ok := it.First(); ok; ok = it.Next() {
-		value, err := it.ValueAndErr()
-		if err != nil {
-			return fmt.Errorf("cannot read the journal at key %x: %w", it.Key(), err)
-		}
-		if err := fn(it.Key(), value); err != nil {
-			return err
-		}
-	}
-	return it.Error()
+func (s *Store) scan(lo, hi []byte, fn func(key, value []byte) error) error {
+	keys := span{db: s.db, what: "the journal", lo: lo, hi: hi}
+	return keys.each(func(key, value []byte) (bool, error) { return true, fn(key, value) })
 }
 
 // get returns a copy of key's value.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/rs/zerolog"
 
 	"vendue/exchange"
@@ -293,6 +294,31 @@ func TestTape(t *testing.T) {
 		t.Errorf("by day %s after the first was dropped", got)
 	}
 	_ = s.Close()
+}
+
+// TestTapeUnseen: a tape that cannot be looked for is not taken for none.
+func TestTapeUnseen(t *testing.T) {
+	mem := vfs.NewMem()
+	s := openAt(t, mem, "data")
+	a := testAuction(newWorld(t, 45))
+	s.Tape().Record(a)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpStat && strings.HasSuffix(op.Path, tapeDir) {
+			return errors.New("the disk failed")
+		}
+		return nil
+	}))
+	s, err := OpenReadOnly(Config{Dir: "data", FS: fs, Log: zerolog.Nop()})
+	if err != nil {
+		return // told, which is as good as read
+	}
+	defer func() { _ = s.Close() }()
+	if _, ok, err := s.Tape().Find(a.PingID); !ok && err == nil {
+		t.Error("the tape's record is said not to exist")
+	}
 }
 
 // TestTapeFull: a full queue drops and counts, and never holds an auction up.

@@ -59,32 +59,10 @@ func (p *Space) ScanDown(lo, hi []byte, fn func(key, value []byte) (more bool, e
 	return p.walk(lo, hi, true, fn)
 }
 
-func (p *Space) walk(lo, hi []byte, down bool, fn func(key, value []byte) (bool, error)) (err error) {
+func (p *Space) walk(lo, hi []byte, down bool, fn func(key, value []byte) (bool, error)) error {
 	from, until := p.bounds(lo, hi)
-	it, err := p.s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: until})
-	if err != nil {
-		return fmt.Errorf("cannot read a space: %w", err)
-	}
-	defer func() {
-		if cerr := it.Close(); cerr != nil && err == nil {
-			err = fmt.Errorf("cannot read a space: %w", cerr)
-		}
-	}()
-	first, next := it.First, it.Next
-	if down {
-		first, next = it.Last, it.Prev
-	}
-	for ok := first(); ok; ok = next() {
-		value, err := it.ValueAndErr()
-		if err != nil {
-			return fmt.Errorf("cannot read a space: %w", err)
-		}
-		more, err := fn(it.Key()[len(p.prefix):], value)
-		if err != nil || !more {
-			return err
-		}
-	}
-	return it.Error()
+	keys := span{db: p.s.db, what: "a space", lo: from, hi: until, down: down}
+	return keys.each(func(key, value []byte) (bool, error) { return fn(key[len(p.prefix):], value) })
 }
 
 // SpaceBatch is what one Commit will change. It is valid only inside it.

@@ -300,33 +300,14 @@ func (t *Tape) ReadDay(day time.Time, fn func(record []byte) (more bool, err err
 	return t.scan(lo, hi, func(_, value []byte) (bool, error) { return fn(value) })
 }
 
-func (t *Tape) scan(lo, hi []byte, fn func(key, value []byte) (bool, error)) (err error) {
+func (t *Tape) scan(lo, hi []byte, fn func(key, value []byte) (bool, error)) error {
 	if t.db == nil {
 		return nil
 	}
 	if t.dead.Load() {
 		return errTape
 	}
-	it, err := t.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
-	if err != nil {
-		return fmt.Errorf("cannot read the tape: %w", err)
-	}
-	defer func() {
-		if cerr := it.Close(); cerr != nil && err == nil {
-			err = fmt.Errorf("cannot read the tape: %w", cerr)
-		}
-	}()
-	for ok := it.First(); ok; ok = it.Next() {
-		value, err := it.ValueAndErr()
-		if err != nil {
-			return fmt.Errorf("cannot read the tape: %w", err)
-		}
-		more, err := fn(it.Key(), value)
-		if err != nil || !more {
-			return err
-		}
-	}
-	return it.Error()
+	return span{db: t.db, what: "the tape", lo: lo, hi: hi}.each(fn)
 }
 
 // close writes what waits and closes the database.
