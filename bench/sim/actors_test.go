@@ -130,11 +130,19 @@ type intruder struct {
 // person sends one person's lead as often as r says.
 func (i *intruder) person(n int, r *rand.Rand) {
 	lead := world.MakeLead(i.seed^0x1dea, uint64(n))
-	body := string(append(lead.AppendWhole([]byte(`{"campaign":"north-auto","lead":`)), '}'))
+	path, body := "/v1/direct", append(lead.AppendWhole([]byte(`{"campaign":"north-auto","lead":`)), '}')
+	if r.IntN(2) == 0 {
+		ping := append(lead.AppendPing([]byte(`{"campaign":"north-auto","lead":`)), '}')
+		reply, err := i.client.Post("/v1/ping", house.NorthKey, "", string(ping))
+		if err != nil || reply.Get("status").Str != "accepted" {
+			return
+		}
+		path, body = "/v1/post", append(lead.AppendWhole([]byte(`{"ping_id":"`+reply.Get("ping_id").Str+`","lead":`)), '}')
+	}
 	var flight sync.WaitGroup
 	for k := range 2 + r.IntN(4) {
 		key := fmt.Sprintf("intruder-%d-%d", n, k/2*r.IntN(2))
-		flight.Go(func() { i.send(key, body) })
+		flight.Go(func() { i.send(path, key, body) })
 		if r.IntN(2) == 0 {
 			time.Sleep(time.Duration(r.Int64N(int64(3 * time.Second))))
 		}
@@ -142,19 +150,22 @@ func (i *intruder) person(n int, r *rand.Rand) {
 	flight.Wait()
 }
 
-func (i *intruder) send(key, body string) {
+func (i *intruder) send(path, key string, body []byte) {
 	i.tally.add("repeated request", 1)
-	reply, err := i.client.Do(world.Call{Method: "POST", Path: "/v1/direct", Key: house.NorthKey, Idem: key, Body: []byte(body)})
+	reply, err := i.client.Do(world.Call{Method: "POST", Path: path, Key: house.NorthKey, Idem: key, Body: body})
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if err != nil || reply.Status == 409 || reply.Status == 503 {
 		return
 	}
 	if reply.Status != 200 && reply.Status != 202 {
-		i.faults = append(i.faults, fmt.Sprintf("a repeated direct is answered with %d: %s", reply.Status, reply.Get("detail").Str))
+		i.faults = append(i.faults, fmt.Sprintf("a repeated request is answered with %d: %s", reply.Status, reply.Get("detail").Str))
 		return
 	}
 	text, id := string(reply.Body), reply.Get("lead_id").Str
+	if reply.Get("reason").Str == exchange.ReasonPingUsed.String() {
+		return // the lead_id is that of the ping's first post
+	}
 	a := i.answers[key]
 	switch {
 	case a == nil:

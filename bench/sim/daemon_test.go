@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vendue/bench/world"
 	"vendue/cmd/app"
 	"vendue/exchange/engine"
 	"vendue/store"
@@ -33,6 +35,7 @@ type operator struct {
 	logs   lockedBuffer
 	ended  sync.WaitGroup // of lives that lost their power
 
+	admin  *world.Client
 	disk   *store.SimDisk // of the life that runs, or of the next
 	life   *life
 	faults []string // what should never have happened
@@ -74,7 +77,10 @@ func (b *lockedBuffer) text() []byte {
 }
 
 func newOperator(p *plan, n *network, t *tally, dir string) *operator {
-	o := &operator{net: n, tally: t, plan: p, config: filepath.Join(dir, "vendue.yaml"), random: rand.New(rand.NewPCG(p.seed, 2)), disk: store.NewSimDisk()}
+	o := &operator{
+		admin: world.NewClient(adminAddr, func(address string, timeout time.Duration) (net.Conn, error) { return n.dial(address, nil, timeout) }),
+		net:   n, tally: t, plan: p, config: filepath.Join(dir, "vendue.yaml"), random: rand.New(rand.NewPCG(p.seed, 2)), disk: store.NewSimDisk(),
+	}
 	var mu sync.Mutex
 	ids := rand.New(rand.NewPCG(p.seed, 3))
 	o.ids = func() uint64 {
@@ -109,28 +115,63 @@ func (l *life) cut() {
 	close(l.gone)
 }
 
-// boot starts the daemon on the disk as it is. It tries again when the start itself fails, as an operator would.
+// boot starts the daemon on the disk as it is, and proves what it rebuilt sound.
 func (o *operator) boot() bool {
-	const triesMax = 5
-	var err error
-	for range triesMax {
-		l := &life{machine: o.net.machine(), disk: o.disk, gone: make(chan struct{}), random: rand.New(rand.NewPCG(o.random.Uint64(), 4))}
-		l.app, err = app.New(app.Options{
-			Config: o.config, Log: &o.logs, Listen: l.machine.listen, Dial: l.machine.dial, Random: o.ids,
-			Store:  func(c *store.Config) { c.FS, c.TapeDays = l.disk.FS(), 1 },
-			Engine: func(c *engine.Config) { c.SnapshotEvery = 50 },
-		})
-		if err == nil {
-			if err = l.app.Start(); err == nil {
-				o.life = l
-				o.slowDisk(l, nil)
-				return true
-			}
+	l, err := o.start(nil)
+	if err != nil {
+		o.wrong("the daemon does not start: %v", err)
+		if l != nil {
+			o.bury(l)
 		}
-		o.tally.add("failed start", 1)
+		return false
 	}
-	o.wrong("the daemon does not start: %v", err)
-	return false
+	o.life = l
+	o.slowDisk(l, nil)
+	reply, err := o.admin.Fetch("/api/verify", "")
+	if err != nil || reply.Status != 200 || reply.Get("faults").Int() != 0 {
+		o.wrong("I9: verify after a start: status %d, error %v, %s", reply.Status, err, reply.Get("findings").Raw)
+	}
+	o.admin.Close()
+	return true
+}
+
+// bootTwice has the power lost again at the n-th disk write of the start, and then starts for good.
+func (o *operator) bootTwice(nth int) bool {
+	chances := newCountdown(nth)
+	l, err := o.start(func(l *life) {
+		l.disk.Watch(func(string, bool) error {
+			if chances.hit() {
+				l.cut()
+			}
+			return nil
+		})
+	})
+	if l == nil {
+		o.wrong("the daemon does not start: %v", err)
+		return false
+	}
+	o.tally.add("power lost during a start", 1)
+	l.cut() // if it came up with fewer writes
+	o.bury(l)
+	return o.boot()
+}
+
+// start runs New and Start; before, which may be nil, sees the life first. With an error there may be a life to bury.
+func (o *operator) start(before func(*life)) (*life, error) {
+	l := &life{machine: o.net.machine(), disk: o.disk, gone: make(chan struct{}), random: rand.New(rand.NewPCG(o.random.Uint64(), 4))}
+	if before != nil {
+		before(l)
+	}
+	var err error
+	l.app, err = app.New(app.Options{
+		Config: o.config, Log: &o.logs, Listen: l.machine.listen, Dial: l.machine.dial, Random: o.ids,
+		Store:  func(c *store.Config) { c.FS, c.TapeDays = l.disk.FS(), 1 },
+		Engine: func(c *engine.Config) { c.SnapshotEvery = 50 },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l, l.app.Start()
 }
 
 // slowDisk lets each sync of the journal's log take its time, and calls then (which may be nil) before each write and sync.
@@ -161,6 +202,7 @@ func isJournalLog(path string) bool {
 // bury ends a life that lost its power or failed, apart from everyone else, and takes over its disk.
 func (o *operator) bury(l *life) {
 	o.life = nil
+	l.cut()
 	o.disk = l.left
 	l.disk.Watch(nil)
 	o.ended.Go(func() {
@@ -288,6 +330,9 @@ func (o *operator) crash(t *turn) bool {
 	o.bury(l)
 	o.tally.add(fmt.Sprintf("crash point, %d%% of unsynced data kept", t.kept), 1)
 	time.Sleep(t.late)
+	if t.again > 0 {
+		return o.bootTwice(t.again)
+	}
 	return o.boot()
 }
 

@@ -29,7 +29,7 @@ type network struct {
 // weather is what share of connections meets what. The zero weather is calm.
 type weather struct {
 	refuse, hang, cut, lag, slice, short float64
-	callers                              float64 // share of connections to the daemon that break
+	callers                              float64 // share of connections to the public listener that break
 }
 
 func newNetwork(seed uint64, t *tally) *network {
@@ -48,17 +48,17 @@ type fate struct {
 	rst            bool // the listening side resets where it would close
 }
 
-func (n *network) draw(addr string, toDaemon bool) fate {
+func (n *network) draw(address string, toDaemon bool) fate {
 	n.mu.Lock()
-	n.dials[addr]++
-	nth := n.dials[addr]
+	n.dials[address]++
+	nth := n.dials[address]
 	n.mu.Unlock()
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(addr)) // never fails
+	_, _ = h.Write([]byte(address)) // never fails
 	r := rand.New(rand.NewPCG(n.seed^h.Sum64(), nth))
 	w, f := n.weather.Load(), fate{upMax: -1, downMax: -1}
 	if toDaemon {
-		if r.Float64() < w.callers {
+		if address != adminAddr && r.Float64() < w.callers {
 			n.tally.add("caller cut", 1)
 			f.upMax, f.downMax = limits(r, 3000, 3000)
 		}

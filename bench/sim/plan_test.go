@@ -80,6 +80,7 @@ type turn struct {
 	kept  int  // percent of unsynced data
 	stays bool // the disk fails from then on
 	late  time.Duration
+	again int // a crash: also at this disk write of the start after it; 0: no
 }
 
 func newPlan(seed uint64) *plan {
@@ -182,6 +183,9 @@ func drawCaps(r *rand.Rand) string {
 func drawTurn(r *rand.Rand, span time.Duration) turn {
 	t := turn{kind: turnKind(r.IntN(int(turnKinds))), wait: time.Duration(r.Int64N(int64(span)/3 + 1)), kept: []int{0, 0, 50, 100}[r.IntN(4)], stays: r.IntN(2) == 0}
 	t.nth = 1 + r.IntN(60)
+	if r.IntN(4) == 0 {
+		t.again = 1 + r.IntN(30)
+	}
 	t.late = time.Duration(r.Int64N(int64(restartMax)))
 	return t
 }

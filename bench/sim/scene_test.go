@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -352,11 +353,22 @@ func (w *scene) judge() {
 		w.t.Errorf("%s", f)
 	}
 	dir := filepath.Join(*keep, fmt.Sprintf("seed-%d", w.plan.seed))
-	err := os.MkdirAll(dir, 0o700)
-	for name, data := range map[string][]byte{"journal.jsonl": w.lines, "log.jsonl": w.op.logs.text(), "vendue.yaml": []byte(w.plan.config())} {
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), data, 0o600)
-		}
+	err := w.keep(dir)
+	w.t.Errorf("seed %d: %d faults; journal, log and disk are in %s (%v); turns %+v", w.plan.seed, len(w.faults), dir, err, w.plan.turns)
+}
+
+// keep writes what the run left to a directory.
+func (w *scene) keep(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
 	}
-	w.t.Errorf("seed %d: %d faults; journal and log are in %s (%v); turns %+v", w.plan.seed, len(w.faults), dir, err, w.plan.turns)
+	var faults error
+	put := func(name string, data []byte) {
+		name = filepath.Join(dir, name)
+		faults = errors.Join(faults, os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, data, 0o600))
+	}
+	put("journal.jsonl", w.lines)
+	put("log.jsonl", w.op.logs.text())
+	put("vendue.yaml", []byte(w.plan.config()))
+	return errors.Join(faults, w.op.disk.Each(dataDir, put))
 }
