@@ -13,9 +13,9 @@ import (
 // lead's values, the two events, their entries and the view; the disk of this
 // test adds its maps' growth.
 const (
-	pingAllocsMax   = 24
-	postAllocsMax   = 48
-	directAllocsMax = 58
+	pingAllocsMax   = 12
+	postAllocsMax   = 33
+	directAllocsMax = 35
 )
 
 func (h *house) allocs(t *testing.T, path string, body func(i int) string) float64 {

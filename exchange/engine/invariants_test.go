@@ -271,6 +271,16 @@ func TestOneSaleHoweverManyAsk(t *testing.T) {
 	}
 }
 
+// Repeats of a ref that come while the first is being asked wait for it: the buyers are asked once.
+func TestManyPingsOfOneRef(t *testing.T) {
+	w := newWorld(t, "seller s\ncampaign c seller=s window=10s\nbuyer a\ncontract c1 buyer=a bid=20\ntier auction c1")
+	e, _ := audited(t, w)
+	ids := atOnce(50, func(int) string { return e.Ping(pingOf(e, "ref")).PingID.String() })
+	if len(ids) != 1 || w.buyers.asked != 1 {
+		t.Errorf("%d pings, %d asked", len(ids), w.buyers.asked)
+	}
+}
+
 // A cap of 100, a fifth refused: exactly 100 sold, and none after a crash.
 func TestExactlyTheCapIsSold(t *testing.T) {
 	w := newWorld(t, "seller s\ncampaign c seller=s margin=20%\nbuyer a\ncontract c1 buyer=a bid=20 post=reject,accept,accept,accept,accept,accept cap=total/leads/100\ntier auction c1")
