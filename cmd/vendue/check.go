@@ -2,7 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -18,19 +18,29 @@ func checkCommand() *cobra.Command {
 		Example: "  vendue check --config vendue.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, faults := configs.Load(config)
-			for _, f := range faults {
-				fmt.Fprintln(cmd.OutOrStdout(), f)
-			}
-			if len(faults) > 0 {
-				return wanting{errors.New("")}
+			cfg, err := loadConfig(cmd.OutOrStdout(), config)
+			if err != nil {
+				return err
 			}
 			m := cfg.Market
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: fine: %d sellers, %d campaigns, %d buyers, %d contracts, %d offers (config %s)\n",
+			return tell(cmd.OutOrStdout(), "%s: fine: %d sellers, %d campaigns, %d buyers, %d contracts, %d offers (config %s)\n",
 				config, len(m.Sellers), len(m.Campaigns), len(m.Buyers), len(m.Contracts), len(m.Offers), cfg.Hash[:12])
-			return nil
 		},
 	}
 	needFlag(c, &config, "config", "the YAML file")
 	return c
+}
+
+// loadConfig loads a config, or tells its faults on w.
+func loadConfig(w io.Writer, file string) (*configs.Config, error) {
+	cfg, faults := configs.Load(file)
+	for _, f := range faults {
+		if err := tell(w, "%s\n", f); err != nil {
+			return nil, err
+		}
+	}
+	if len(faults) > 0 {
+		return nil, wanting{errors.New("")}
+	}
+	return cfg, nil
 }

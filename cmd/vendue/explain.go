@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vendue/configs"
 	"vendue/exchange"
 	"vendue/exchange/api"
 	"vendue/exchange/pingtree"
@@ -52,12 +51,9 @@ type noCaps struct{}
 func (noCaps) Used(int, int64) int64 { return 0 }
 
 func explain(w io.Writer, config, leadFile string, now time.Time) error {
-	cfg, faults := configs.Load(config)
-	for _, f := range faults {
-		fmt.Fprintln(w, f)
-	}
-	if len(faults) > 0 {
-		return wanting{errors.New("")}
+	cfg, err := loadConfig(w, config)
+	if err != nil {
+		return err
 	}
 	text, err := readBounded(leadFile)
 	if err != nil {
@@ -79,12 +75,13 @@ func explain(w io.Writer, config, leadFile string, now time.Time) error {
 				continue
 			}
 			seen[c.ID] = true
-			reason, detail := tree.Why(c, &query)
-			if reason == exchange.ReasonNone {
-				fmt.Fprintf(w, "%s eligible\n", c.ID)
-				continue
+			verdict := "eligible"
+			if reason, detail := tree.Why(c, &query); reason != exchange.ReasonNone {
+				verdict = reason.String() + " " + detail
 			}
-			fmt.Fprintf(w, "%s %s %s\n", c.ID, reason, detail)
+			if err := tell(w, "%s %s\n", c.ID, verdict); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

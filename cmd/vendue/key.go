@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,8 +19,7 @@ func keyCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			key := "vd_" + strings.ToLower(rand.Text())
-			fmt.Fprintf(cmd.OutOrStdout(), "key:        %s\nkey_sha256: %x\n", key, sha256.Sum256([]byte(key)))
-			return nil
+			return tell(cmd.OutOrStdout(), "key:        %s\nkey_sha256: %x\n", key, sha256.Sum256([]byte(key)))
 		},
 	})
 	return c

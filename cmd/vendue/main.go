@@ -4,6 +4,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -46,6 +47,14 @@ func run(args []string) int {
 		fmt.Fprintf(os.Stderr, "vendue: %v\n\nRun 'vendue --help', or 'vendue COMMAND --help', for how it is used.\n", err)
 		return exitUsage
 	}
+}
+
+// tell writes to a command's output. An output that is gone is no fault of how the command was called.
+func tell(w io.Writer, format string, args ...any) error {
+	if _, err := fmt.Fprintf(w, format, args...); err != nil {
+		return wanting{err}
+	}
+	return nil
 }
 
 // needFlag adds a string flag that must be given.

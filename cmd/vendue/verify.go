@@ -58,13 +58,16 @@ func verify(data string) (report app.Report, err error) {
 
 func tellReport(w io.Writer, r app.Report) error {
 	for _, f := range r.Findings {
-		fmt.Fprintln(w, f)
+		if err := tell(w, "%s\n", f); err != nil {
+			return err
+		}
 	}
 	if r.Faults > 0 {
-		fmt.Fprintf(w, "NOT SOUND: %d faults in %d events\n", r.Faults, r.Events)
+		if err := tell(w, "NOT SOUND: %d faults in %d events\n", r.Faults, r.Events); err != nil {
+			return err
+		}
 		return wanting{fmt.Errorf("%d faults", r.Faults)}
 	}
-	fmt.Fprintf(w, "sound: %d events to seq %d, %d leads, %d index keys, %d snapshots, %d credits\n",
+	return tell(w, "sound: %d events to seq %d, %d leads, %d index keys, %d snapshots, %d credits\n",
 		r.Events, r.LastSeq, r.Leads, r.IndexKeys, r.Snapshots, r.Credits)
-	return nil
 }
