@@ -24,6 +24,7 @@ type contract struct {
 	adapter adapters.Adapter
 	ping    [2]*endpoint // live and test; nil: not pinged
 	post    [2]*endpoint
+	status  [2]*inquiry // nil: the buyer has no status URL
 	secret  []byte
 	ms      *contractMetrics
 	pace    atomic.Int64 // how long an answer usually takes, nanoseconds; 0: none came yet
@@ -86,6 +87,9 @@ func compile(from *Contract, adapter adapters.Adapter, t *Transport) (*contract,
 		return ends
 	}
 	c.ping, c.post = both("ping", from.Ping), both("post", from.Post)
+	if err := c.compileStatus(from, t); err != nil {
+		faults = append(faults, err)
+	}
 	if c.terms.Pinged && from.Ping.URL == "" {
 		faults = append(faults, fmt.Errorf("contract %s: ping: url: missing", from.Terms.ID))
 	}
@@ -93,6 +97,22 @@ func compile(from *Contract, adapter adapters.Adapter, t *Transport) (*contract,
 		faults = append(faults, fmt.Errorf("contract %s: post: url: missing", from.Terms.ID))
 	}
 	return c, errors.Join(faults...)
+}
+
+func (c *contract) compileStatus(from *Contract, t *Transport) (err error) {
+	test := from.Status.TestURL
+	if test == "" {
+		test = from.Status.URL
+	}
+	for i, text := range [...]string{from.Status.URL, test} {
+		if text == "" || err != nil {
+			continue
+		}
+		if c.status[i], err = newInquiry(t, text, from.Status.Headers, c.adapter.ContentType()); err != nil {
+			err = fmt.Errorf("contract %s: status: %w", from.Terms.ID, err)
+		}
+	}
+	return err
 }
 
 // contract returns what was compiled for terms.

@@ -20,7 +20,8 @@ type Contract struct {
 	Format string   // name of an adapter; "" is the native one
 	Ping   Endpoint // empty URL: a standing price, never pinged
 	Post   Endpoint
-	Secret []byte // signs posts by Standard Webhooks 1.0.0 if set
+	Status Endpoint // its URLs are a StatusURL's text; empty: the buyer tells nothing of its own accord
+	Secret []byte   // signs posts by Standard Webhooks 1.0.0 if set
 }
 
 // Endpoint is where one phase goes.

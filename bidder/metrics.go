@@ -33,6 +33,8 @@ type contractMetrics struct {
 	posts                [exchange.OutcomeUnknown + 1]*metrics.Counter
 	postSeconds          *metrics.Histogram
 	redirectsDropped     *metrics.Counter
+	statuses             [3]*metrics.Counter // none, accepted, rejected
+	statusSeconds        *metrics.Histogram
 }
 
 // pingEnds are the reasons that an Answer can have.
@@ -60,6 +62,10 @@ func newContractMetrics(ms *metrics.Set, id exchange.ContractID) *contractMetric
 		}
 		m.answers[reason] = ms.GetOrCreateCounter(fmt.Sprintf("vendue_bidder_answers_total{contract=%q,result=%q}", id, word))
 	}
+	for i, word := range [...]string{"none", "accepted", "rejected"} {
+		m.statuses[i] = ms.GetOrCreateCounter(fmt.Sprintf("vendue_bidder_statuses_total{contract=%q,verdict=%q}", id, word))
+	}
+	m.statusSeconds = ms.GetOrCreateHistogram(fmt.Sprintf("vendue_bidder_status_seconds{contract=%q}", id))
 	for o := exchange.OutcomeAccepted; o <= exchange.OutcomeUnknown; o++ {
 		m.posts[o] = ms.GetOrCreateCounter(fmt.Sprintf("vendue_bidder_posts_total{contract=%q,outcome=%q}", id, o))
 	}

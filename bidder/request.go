@@ -39,6 +39,15 @@ func newEndpoint(t *Transport, text string, headers []Header, contentType string
 	head := append([]byte("POST "), u.RequestURI()...)
 	head = append(append(head, " HTTP/1.1\r\nHost: "...), u.Host...)
 	head = append(head, "\r\n"...)
+	head, err = appendHeaders(head, headers, []Header{{"User-Agent", "vendue"}, {"Accept", contentType}, {"Content-Type", contentType}})
+	if err != nil {
+		return nil, err
+	}
+	return &endpoint{host: t.host(key), head: append(head, "Content-Length: "...)}, nil
+}
+
+// appendHeaders appends header lines: a config's own, then those of ours that it does not give.
+func appendHeaders(dst []byte, headers, defaults []Header) ([]byte, error) {
 	var faults []error
 	given := make(map[string]bool, len(headers))
 	for _, h := range headers {
@@ -47,17 +56,14 @@ func newEndpoint(t *Transport, text string, headers []Header, contentType string
 			continue
 		}
 		given[strings.ToLower(h.Name)] = true
-		head = append(head, h.Name+": "+h.Value+"\r\n"...)
+		dst = append(dst, h.Name+": "+h.Value+"\r\n"...)
 	}
-	for _, h := range []Header{{"User-Agent", "vendue"}, {"Accept", contentType}, {"Content-Type", contentType}} {
+	for _, h := range defaults {
 		if !given[strings.ToLower(h.Name)] {
-			head = append(head, h.Name+": "+h.Value+"\r\n"...)
+			dst = append(dst, h.Name+": "+h.Value+"\r\n"...)
 		}
 	}
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
-	}
-	return &endpoint{host: t.host(key), head: append(head, "Content-Length: "...)}, nil
+	return dst, errors.Join(faults...)
 }
 
 func keyOf(u *url.URL) (hostKey, error) {

@@ -18,6 +18,7 @@ import (
 // exemplary and ugly answers. Commands:
 //
 //	ping | post           the body that is sent; arguments change the question
+//	status status=        the answer of a status URL in the input, and what it is read as
 //	bid | verdict status= the answer in the input, and what it is read as
 func TestCases(t *testing.T) {
 	datadriven.Walk(t, filepath.Join("testdata"), func(t *testing.T, path string) {
@@ -37,6 +38,8 @@ func TestCases(t *testing.T) {
 			case "bid":
 				_, terms := question(d)
 				return showBid(a.ReadPing(answerOf(t, d), terms))
+			case "status":
+				return showFinding(a.ReadStatus(answerOf(t, d)))
 			case "verdict":
 				return showVerdict(a.ReadPost(answerOf(t, d), delivery(d)))
 			default:
@@ -130,6 +133,17 @@ func showVerdict(v Verdict) string {
 	return out
 }
 
+func showFinding(f exchange.Finding) string {
+	switch {
+	case !f.Known:
+		return "none " + f.Detail
+	case f.BuyerRef != "":
+		return fmt.Sprintf("accepted=%t ref=%q", f.Accepted, shorten(f.BuyerRef))
+	default:
+		return fmt.Sprintf("accepted=%t", f.Accepted)
+	}
+}
+
 func shorten(s string) string {
 	if len(s) > 60 {
 		return s[:20] + ".." + strconv.Itoa(len(s))
@@ -154,6 +168,9 @@ func FuzzNative(f *testing.F) {
 		v := a.ReadPost(&Reply{Status: status, Body: body}, d)
 		if v.Outcome == exchange.OutcomeNone || v.Outcome == exchange.OutcomeNotDelivered {
 			t.Fatalf("judged %+v", v)
+		}
+		if s := a.ReadStatus(&Reply{Status: status, Body: body}); s.Known && status != 200 || !s.Known && s.Detail == "" || len(s.BuyerRef) > RefBytesMax {
+			t.Fatalf("found %+v", s)
 		}
 		d.Token = b.Token
 		if !json.Valid(a.AppendPost(nil, d)) {

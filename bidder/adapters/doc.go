@@ -38,6 +38,8 @@ type Adapter interface {
 	AppendPost(dst []byte, d *exchange.Delivery) []byte
 	// ReadPost reads the answer to a post.
 	ReadPost(r *Reply, d *exchange.Delivery) Verdict
+	// ReadStatus reads the answer of a status URL. What is not a clear verdict is none.
+	ReadStatus(r *Reply) exchange.Finding
 }
 
 // Ping is one contract's part of an ask.

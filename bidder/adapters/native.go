@@ -301,3 +301,23 @@ func readRedirect(v gjson.Result) (text string, dropped bool) {
 	}
 	return strings.Clone(v.Str), false
 }
+
+// ReadStatus reads {"accepted":true|false,"id":".."} of a 200. A 404 is no
+// verdict: the buyer may not have looked at the post yet.
+func (n *native) ReadStatus(r *Reply) exchange.Finding {
+	if r.Status != 200 {
+		return exchange.Finding{Detail: "status " + strconv.Itoa(r.Status) + ": expected 200"}
+	}
+	a, fault := readAnswer(r.Body)
+	switch {
+	case fault != "":
+		return exchange.Finding{Detail: fault}
+	case a.accepted.Type != gjson.True && a.accepted.Type != gjson.False:
+		return exchange.Finding{Detail: "accepted: expected true or false"}
+	}
+	f := exchange.Finding{Known: true, Accepted: a.accepted.Type == gjson.True}
+	if id, ok := textOf(a.id, RefBytesMax); ok {
+		f.BuyerRef = strings.Clone(id)
+	}
+	return f
+}
