@@ -120,10 +120,13 @@ func (a *API) tellPost(c *call, b *body, ans *engine.PostAnswer) {
 		b.fault("bid_ids", "expected bid_ids of this ping's answer")
 		a.problem(c.ctx, invalid(b.errors))
 	case engine.FaultKeyBusy:
-		ctx := c.ctx
-		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
-		a.problem(ctx, problem{status: 409, reason: exchange.ReasonInvalidField, detail: "the same request is in flight; ask again",
-			errors: []fieldError{{field: "idempotency_key", text: "in flight"}}})
+		field := "idempotency_key"
+		if b.key == "" {
+			field = "ping_id"
+		}
+		c.ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, "1")
+		a.problem(c.ctx, problem{status: 409, reason: exchange.ReasonInvalidField, detail: "the same request is in flight; ask again",
+			errors: []fieldError{{field: field, text: "in flight"}}})
 	case engine.FaultKeyClash:
 		a.problem(c.ctx, problem{status: 422, reason: exchange.ReasonInvalidField, detail: "this Idempotency-Key came before with another body",
 			errors: []fieldError{{field: "idempotency_key", text: "expected the body it first came with"}}})

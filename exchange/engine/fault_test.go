@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,6 +166,47 @@ func TestNobodyIsToldOfWhatAFailedSyncLeft(t *testing.T) {
 		}
 		if statusOnDisk(d, lead) != exchange.LeadSold {
 			t.Error("the case does not reach the sale")
+		}
+	})
+}
+
+// gatedVault holds up whoever asks for a key's fingerprint while it is armed.
+type gatedVault struct {
+	plainVault
+	armed atomic.Bool
+	gate  chan struct{}
+}
+
+func (v *gatedVault) Fingerprint(parts ...string) exchange.Fingerprint {
+	if parts[0] == "key" && v.armed.Load() {
+		<-v.gate
+	}
+	return v.plainVault.Fingerprint(parts...)
+}
+
+// A repeat that was let in before the fault, and finds the key free after it, must not be told the unsynced sale.
+func TestARepeatAfterAFailedSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, faultMarket)
+		d := newDisk()
+		v := &gatedVault{gate: make(chan struct{})}
+		e, err := openEngine(t, d, w.market, w.buyers, func(_ *Config, deps *Deps) { deps.Vault = v })
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.syncTakes, d.failWait = time.Second, d.waits+3
+		first, repeat := make(chan string, 1), make(chan string, 1)
+		go func() { first <- wordOf(e.Direct(directOf(e, "1", "k"))) }()
+		synctest.Wait()
+		v.armed.Store(true)
+		go func() { repeat <- wordOf(e.Direct(directOf(e, "1", "k"))) }()
+		const refused = "fault 1 journal_unavailable"
+		if word := <-first; word != refused {
+			t.Errorf("the first was told %q", word)
+		}
+		close(v.gate)
+		if word := <-repeat; word != refused {
+			t.Errorf("the repeat was told %q", word)
 		}
 	})
 }

@@ -29,7 +29,7 @@ const (
 //	tier auction|priority CONTRACT...
 //	duplicate WITHIN [buyer]
 //
-// A bid is an amount, none, late, hang or error; a post accept, reject,
+// A bid is an amount, none, hang or error; a post accept, reject,
 // repriced, undelivered, unknown or hang. The last of a list stands for all that follow.
 type world struct {
 	market *exchange.Market
@@ -75,18 +75,20 @@ func (b *buyers) Ask(ask *exchange.Ask) {
 		word := next(&script.bids)
 		b.mu.Unlock()
 		a := &ask.Answers[i]
-		until := ask.Start.Add(script.takes)
+		until, limit := ask.Start.Add(script.takes), ask.Deadline
+		if own := ask.Start.Add(c.PingTimeout); own.Before(limit) {
+			limit = own
+		}
+		if until.After(limit) {
+			word = "hang"
+		}
 		switch word {
 		case "none":
 			a.Reason = exchange.ReasonNoBid
 		case "error":
 			a.Reason, a.Detail = exchange.ReasonBuyerError, "not JSON"
-		case "hang", "late":
-			a.Reason = exchange.ReasonTimeout
-			until = ask.Deadline
-			if own := ask.Start.Add(c.PingTimeout); own.Before(until) {
-				until = own
-			}
+		case "hang":
+			a.Reason, until = exchange.ReasonTimeout, limit
 		default:
 			a.Bid, a.Token, a.ExpiresIn = mustMoney(word), "token-"+string(c.ID), script.expires
 		}
