@@ -227,16 +227,25 @@ func ParseBidID(text string, ping PingID) (LegNo, bool) {
 	return LegNo(n), err == nil
 }
 
-// VerticalID and those below are names that an operator gives in the config.
 type (
-	VerticalID  string
-	SellerID    string
-	CampaignID  string
-	BuyerID     string
-	ContractID  string
-	TreeID      string
+	// VerticalID is a vertical's name in the config, as all names below are.
+	VerticalID string
+	// SellerID names a seller.
+	SellerID string
+	// CampaignID names a campaign.
+	CampaignID string
+	// BuyerID names a buyer.
+	BuyerID string
+	// ContractID names a contract.
+	ContractID string
+	// TreeID names a tree.
+	TreeID string
+	// AffiliateID names an affiliate.
 	AffiliateID string
-	OfferID     string
-	OperatorID  string
-	CapID       string // OWNER/NAME/PER/UNIT, as in contract/acme-west/day/leads
+	// OfferID names an offer.
+	OfferID string
+	// OperatorID names an operator.
+	OperatorID string
+	// CapID names a cap by OWNER/NAME/PER/UNIT, as in contract/acme-west/day/leads.
+	CapID string
 )
