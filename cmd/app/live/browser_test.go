@@ -43,30 +43,30 @@ func TestPageInChromium(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the page shows no figures: %v\n%s", err, seen)
 	}
-	expectText(t, ctx, "#state", "Ready")
-	expectText(t, ctx, "#leads-sub", grouped(summary.Leads)+" since start")
-	expectText(t, ctx, "#contracts tbody tr:nth-child(2) td:nth-child(7)", grouped(rowNamed(t, summary.Contracts, "acme-west").Accepts))
-	expectText(t, ctx, "#doubt dd", "3")
-	if caps := evaluate[string](t, ctx, `document.querySelector('#caps').textContent`); !strings.Contains(caps, "$4,211 of $20,000") {
+	expectText(ctx, t, "#state", "Ready")
+	expectText(ctx, t, "#leads-sub", grouped(summary.Leads)+" since start")
+	expectText(ctx, t, "#contracts tbody tr:nth-child(2) td:nth-child(7)", grouped(rowNamed(t, summary.Contracts, "acme-west").Accepts))
+	expectText(ctx, t, "#doubt dd", "3")
+	if caps := evaluate[string](ctx, t, `document.querySelector('#caps').textContent`); !strings.Contains(caps, "$4,211 of $20,000") {
 		t.Errorf("caps show %q: expected the spend cap of acme-west", caps)
 	}
-	path := evaluate[string](t, ctx, `document.querySelector('.area.good').getAttribute('d')`)
+	path := evaluate[string](ctx, t, `document.querySelector('.area.good').getAttribute('d')`)
 	if corners := strings.Count(path, "L") + 1; corners != 240 || strings.Contains(path, "NaN") {
 		t.Errorf("the plot of sold leads has %d corners: expected 240, two for each of 120 steps", corners)
 	}
-	takePictures(t, ctx)
+	takePictures(ctx, t)
 
 	for _, width := range []int64{800, 1280} {
 		if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 1000)); err != nil {
 			t.Fatal(err)
 		}
-		if evaluate[bool](t, ctx, `document.documentElement.scrollWidth > document.documentElement.clientWidth`) {
+		if evaluate[bool](ctx, t, `document.documentElement.scrollWidth > document.documentElement.clientWidth`) {
 			t.Errorf("at %d px the page scrolls sideways", width)
 		}
 	}
-	sorts(t, ctx)
-	hovers(t, ctx)
-	staysPut(t, ctx, l, clock)
+	sorts(ctx, t)
+	hovers(ctx, t)
+	staysPut(ctx, t, l, clock)
 	if faults := seen.faults(address); faults != "" {
 		t.Errorf("the browser saw:\n%s", faults)
 	}
@@ -80,10 +80,10 @@ func TestPageOfAnEmptyHouse(t *testing.T) {
 	if err := chromedp.Do(ctx, chromedp.Navigate("http://"+address+"/"), chromedp.WaitVisible(chromedp.CSS(".state.wrong"))); err != nil {
 		t.Fatalf("%v\n%s", err, seen)
 	}
-	expectText(t, ctx, "#state", "Not ready: "+why)
-	expectText(t, ctx, "#contracts-note", "No contract is configured.")
-	expectText(t, ctx, "#caps + .none", "No cap is set.")
-	expectText(t, ctx, "#sold", "–")
+	expectText(ctx, t, "#state", "Not ready: "+why)
+	expectText(ctx, t, "#contracts-note", "No contract is configured.")
+	expectText(ctx, t, "#caps + .none", "No cap is set.")
+	expectText(ctx, t, "#sold", "–")
 	if faults := seen.faults(address); faults != "" {
 		t.Errorf("the browser saw:\n%s", faults)
 	}
@@ -91,64 +91,64 @@ func TestPageOfAnEmptyHouse(t *testing.T) {
 	if err := chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS("main.stale"))); err != nil {
 		t.Fatalf("the page does not tell that nobody answers: %v", err)
 	}
-	if text := evaluate[string](t, ctx, `document.querySelector('#state').textContent`); !strings.HasPrefix(text, "No answer since ") {
+	if text := evaluate[string](ctx, t, `document.querySelector('#state').textContent`); !strings.HasPrefix(text, "No answer since ") {
 		t.Errorf("state without a house: %q", text)
 	}
 }
 
 // staysPut sends more traffic and checks that nothing on the page moved when its figures did.
-func staysPut(t *testing.T, ctx context.Context, l *Live, clock *fakeClock) {
+func staysPut(ctx context.Context, t *testing.T, l *Live, clock *fakeClock) {
 	t.Helper()
 	const places = `[...document.querySelectorAll('.big, figure, figcaption b, th, tbody tr, .panels .card')].map(n => {
 		const b = n.getBoundingClientRect();
 		return [b.x, b.y].map(Math.round).join();
 	}).join(' ')`
 	const leads = `document.querySelector('#leads-sub').textContent`
-	before, figure := evaluate[string](t, ctx, places), evaluate[string](t, ctx, leads)
+	before, figure := evaluate[string](ctx, t, places), evaluate[string](ctx, t, leads)
 	feed(l, clock, 5*time.Second)
 	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](leads+` !== '`+figure+`'`)); err != nil {
 		t.Fatalf("the figures stand still: %v", err)
 	}
-	if after := evaluate[string](t, ctx, places); after != before {
+	if after := evaluate[string](ctx, t, places); after != before {
 		t.Errorf("the page moved:\n%s\n%s", before, after)
 	}
 }
 
 // sorts clicks a column head twice and reads which contract leads.
-func sorts(t *testing.T, ctx context.Context) {
+func sorts(ctx context.Context, t *testing.T) {
 	t.Helper()
 	const first = `#contracts tbody tr:first-child td span`
-	expectText(t, ctx, first, "<b>bold</b>") // by name; and names are text, not markup
+	expectText(ctx, t, first, "<b>bold</b>") // by name; and names are text, not markup
 	revenue := chromedp.CSS(`#contracts th:nth-child(13) button`)
 	for _, want := range []string{"acme-west", "<b>bold</b>"} {
 		if err := chromedp.Do(ctx, chromedp.Click(revenue)); err != nil {
 			t.Fatal(err)
 		}
-		expectText(t, ctx, first, want)
+		expectText(ctx, t, first, want)
 	}
 }
 
 // hovers moves the pointer over the first plot: the read-outs of all then tell a time instead of now.
-func hovers(t *testing.T, ctx context.Context) {
+func hovers(ctx context.Context, t *testing.T) {
 	t.Helper()
 	const readOut = `figure:last-of-type .when`
-	expectText(t, ctx, readOut, "now")
+	expectText(ctx, t, readOut, "now")
 	const center = `(svg => {
 		svg.scrollIntoView();
 		const b = svg.getBoundingClientRect();
 		return [b.x + b.width / 2, b.y + b.height / 2];
 	})(document.querySelector('figure svg'))`
-	at := evaluate[[]float64](t, ctx, center)
+	at := evaluate[[]float64](ctx, t, center)
 	if err := chromedp.Do(ctx, chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, at[0], at[1])); err != nil {
 		t.Fatal(err)
 	}
-	text := evaluate[string](t, ctx, `document.querySelector('`+readOut+`').textContent`)
+	text := evaluate[string](ctx, t, `document.querySelector('`+readOut+`').textContent`)
 	if _, err := time.Parse(time.TimeOnly, text); err != nil {
 		t.Errorf("read-out under the pointer: %q, expected a time of day", text)
 	}
 }
 
-func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {
+func evaluate[T any](ctx context.Context, t *testing.T, expression string) T {
 	t.Helper()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
@@ -157,14 +157,14 @@ func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {
 	return v
 }
 
-func expectText(t *testing.T, ctx context.Context, selector, want string) {
+func expectText(ctx context.Context, t *testing.T, selector, want string) {
 	t.Helper()
-	if got := evaluate[string](t, ctx, `document.querySelector('`+selector+`').textContent`); got != want {
+	if got := evaluate[string](ctx, t, `document.querySelector('`+selector+`').textContent`); got != want {
 		t.Errorf("%s shows %q, expected %q", selector, got, want)
 	}
 }
 
-func takePictures(t *testing.T, ctx context.Context) {
+func takePictures(ctx context.Context, t *testing.T) {
 	t.Helper()
 	file := os.Getenv(screenshotEnv)
 	if file == "" {
