@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"strings"
 	"time"
 
 	"vendue/bidder"
@@ -29,7 +30,7 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 	}
 	l.contracts[id] = e.pos
 	l.names.contracts = append(l.names.contracts, e.key)
-	t := l.table(e.value, "vertical", "sale", "paused", "where", "hours", "caps", "price", "ping", "post", "format", "secret")
+	t := l.table(e.value, "vertical", "sale", "paused", "where", "hours", "caps", "price", "ping", "post", "status", "settle", "format", "secret")
 	c := &exchange.Contract{
 		ID:       id,
 		Index:    len(l.market.Contracts),
@@ -62,13 +63,58 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 		c.PingTimeout = l.duration(p.opt("timeout"), 200*time.Millisecond, span{time.Millisecond, bidMax})
 		c.MaxBid = l.price(p.opt("max_bid"))
 	}
-	p := l.table(t.need("post"), "url", "test_url", "headers", "timeout", "on_unknown")
+	p := l.table(t.need("post"), "url", "test_url", "headers", "timeout", "on_unknown", "idempotent")
 	wire.Post = l.endpoint(p)
 	c.PostTimeout = l.duration(p.opt("timeout"), 3*time.Second, span{time.Millisecond, postMax})
 	c.OnUnknown = exchange.OnUnknown(l.word(p.opt("on_unknown"), 0, "hold", "continue"))
+	c.Idempotent = l.boolean(p.opt("idempotent"))
+	l.status(t.opt("status"), c, &wire)
+	l.settle(t.opt("settle"), c)
 	l.market.Contracts = append(l.market.Contracts, c)
 	l.market.ByName[id] = c
 	l.cfg.Bidder.Contracts = append(l.cfg.Bidder.Contracts, wire)
+}
+
+// status reads where the buyer tells what became of a post whose outcome is unknown.
+func (l *loader) status(n *node, c *exchange.Contract, wire *bidder.Contract) {
+	if n == nil {
+		return
+	}
+	t := l.table(n, "url", "test_url", "headers", "every", "timeout")
+	wire.Status = bidder.Endpoint{URL: l.statusURL(t.need("url"), c), TestURL: l.statusURL(t.opt("test_url"), c), Headers: l.headers(t.opt("headers"))}
+	c.StatusEvery = l.duration(t.opt("every"), 30*time.Second, span{time.Second, 24 * time.Hour})
+	c.StatusTimeout = l.duration(t.opt("timeout"), 3*time.Second, span{time.Millisecond, time.Minute})
+}
+
+func (l *loader) statusURL(n *node, c *exchange.Contract) string {
+	s, ok := l.text(n)
+	if !ok {
+		return ""
+	}
+	u, err := bidder.ParseStatusURL(s)
+	switch {
+	case err != nil:
+		l.fault(n.pos, "%s", strings.TrimPrefix(err.Error(), "url: "))
+	case len(s) > 4096:
+		l.fault(n.pos, "expected a URL of at most 4096 bytes")
+	default:
+		c.StatusToken = c.StatusToken || u.Uses("token")
+	}
+	return s
+}
+
+// settle reads what an attempt counts as that nobody has settled by a deadline.
+func (l *loader) settle(n *node, c *exchange.Contract) {
+	if n == nil {
+		return
+	}
+	t := l.table(n, "after", "as")
+	c.SettleAs = exchange.SettleAs(l.word(t.need("as"), 0, "hold", "assume_sold", "assume_unsold"))
+	after := t.opt("after")
+	if c.SettleAs != exchange.SettleHold {
+		after = t.need("after")
+	}
+	c.SettleAfter = l.duration(after, 0, span{time.Second, year})
 }
 
 func (l *loader) tree(e entry) {

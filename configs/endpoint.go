@@ -11,10 +11,13 @@ const headersMax = 32
 
 // endpoint reads where one phase of a contract goes.
 func (l *loader) endpoint(t table) bidder.Endpoint {
-	out := bidder.Endpoint{URL: l.url(t.need("url")), TestURL: l.url(t.opt("test_url"))}
-	headers := t.opt("headers")
+	return bidder.Endpoint{URL: l.url(t.need("url")), TestURL: l.url(t.opt("test_url")), Headers: l.headers(t.opt("headers"))}
+}
+
+// headers reads the static headers of one endpoint.
+func (l *loader) headers(headers *node) (out []bidder.Header) {
 	if headers == nil || !l.expect(headers, shapeTable) {
-		return out
+		return nil
 	}
 	if len(headers.entries) > headersMax {
 		l.fault(headers.pos, "expected at most %d headers", headersMax)
@@ -38,7 +41,7 @@ func (l *loader) endpoint(t table) bidder.Endpoint {
 			l.fault(e.value.pos, "expected a header value of printable ASCII")
 		}
 		seen[lower] = true
-		out.Headers = append(out.Headers, bidder.Header{Name: e.key, Value: value})
+		out = append(out, bidder.Header{Name: e.key, Value: value})
 	}
 	return out
 }

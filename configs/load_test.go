@@ -100,6 +100,26 @@ func mustLoad(t testing.TB, text string) *Config {
 	return cfg
 }
 
+// TestResolve checks what a contract says of its unknown outcomes.
+func TestResolve(t *testing.T) {
+	text, err := os.ReadFile("testdata/valid_resolve.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := mustLoad(t, string(text))
+	c := cfg.Market.ByName["acme-west"]
+	if !c.Idempotent || c.StatusEvery != time.Minute || c.StatusTimeout != 2*time.Second || !c.StatusToken ||
+		c.SettleAs != exchange.SettleUnsold || c.SettleAfter != 24*time.Hour {
+		t.Errorf("got %+v", c)
+	}
+	if s := cfg.Bidder.Contracts[c.Index].Status; !strings.Contains(s.URL, "{token}") || !strings.HasSuffix(s.TestURL, "/test/{bid_id}") || len(s.Headers) != 1 {
+		t.Errorf("got %+v", s)
+	}
+	if c := mustLoad(t, strings.Replace(string(text), "assume_unsold", "hold", 1)).Market.ByName["acme-west"]; c.SettleAs != exchange.SettleHold {
+		t.Errorf("got %+v", c)
+	}
+}
+
 // TestExample checks that the commented reference loads, and to what.
 func TestExample(t *testing.T) {
 	cfg, faults := Load("vendue.yaml")
@@ -172,8 +192,8 @@ func TestExampleUncommented(t *testing.T) {
 		t.Fatal(err)
 	}
 	optional := regexp.MustCompile(`(?m)^( *)# ([a-z_0-9]+: )`)
-	if n := len(optional.FindAll(text, -1)); n != 15 {
-		t.Errorf("found %d optional keys, want 15", n)
+	if n := len(optional.FindAll(text, -1)); n != 17 {
+		t.Errorf("found %d optional keys, want 17", n)
 	}
 	cfg := mustLoad(t, optional.ReplaceAllString(string(text), "$1$2"))
 	if !cfg.Market.ByName["acme-west"].Paused || cfg.Bidder.Contracts[0].Secret == nil {
