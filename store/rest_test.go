@@ -209,9 +209,21 @@ func testAuction(w *world) *exchange.Auction {
 // TestTapeRecord: a record says what the struct's own JSON says, the lead's ping fields beside it, and nothing personal.
 func TestTapeRecord(t *testing.T) {
 	a := testAuction(newWorld(t, 41))
-	raw := appendAuction(nil, a)
-	if bytes.Contains(raw, []byte("MARKER")) {
-		t.Fatalf("a personal value is on the tape: %s", raw)
+	record := appendTapeAuction(nil, a)
+	if bytes.Contains(record, []byte("MARKER")) {
+		t.Fatalf("a personal value is on the tape: %q", record)
+	}
+	raw, err := tapeText(nil, record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if old, err := tapeText(nil, appendAuction(nil, a)); err != nil || string(old) != string(raw) {
+		t.Errorf("%v; the first form, which was JSON, reads\n%s\nand this one\n%s", err, old, raw)
+	}
+	for n := range record {
+		if _, err := tapeText(nil, record[:n]); err == nil {
+			t.Errorf("%d bytes of %d are taken for a whole record", n, len(record))
+		}
 	}
 	var got, want map[string]any
 	if err := json.Unmarshal(raw, &got); err != nil {

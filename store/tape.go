@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -134,7 +135,7 @@ func tapeDay(t time.Time) uint32 { return uint32(max(t.Unix(), 0) / 86400) }
 func (t *Tape) Record(a *exchange.Auction) {
 	r := t.free.Get().(*tapeRecord)
 	tapeKey(&r.key, a.PingID, a.PingID.Time(), 0)
-	r.buf = appendAuction(r.buf[:0], a)
+	r.buf = appendTapeAuction(r.buf[:0], a)
 	t.hand(r)
 }
 
@@ -142,7 +143,7 @@ func (t *Tape) Record(a *exchange.Auction) {
 func (t *Tape) RecordAttempt(a *Attempt) {
 	r := t.free.Get().(*tapeRecord)
 	tapeKey(&r.key, a.LeadID, a.LeadID.Time(), a.Number)
-	r.buf = appendAttempt(r.buf[:0], a)
+	r.buf = appendTapeAttempt(r.buf[:0], a)
 	t.hand(r)
 }
 
@@ -277,8 +278,8 @@ func (t *Tape) Find(ping exchange.PingID) ([]byte, bool, error) {
 	var key [tapeKeyBytes]byte
 	tapeKey(&key, ping, ping.Time(), 0)
 	var out []byte
-	err := t.scan(key[:], append(key[:], 0), func(_, value []byte) (bool, error) {
-		out = append([]byte{}, value...)
+	err := t.scan(key[:], append(key[:], 0), func(record []byte) (bool, error) {
+		out = bytes.Clone(record)
 		return false, nil
 	})
 	return out, out != nil, err
@@ -289,7 +290,7 @@ func (t *Tape) FindAttempts(lead exchange.LeadID, fn func(record []byte) (more b
 	var lo, hi [tapeKeyBytes]byte
 	tapeKey(&lo, lead, lead.Time(), 0)
 	tapeKey(&hi, lead, lead.Time(), ^uint16(0))
-	return t.scan(lo[:], hi[:], func(_, value []byte) (bool, error) { return fn(value) })
+	return t.scan(lo[:], hi[:], fn)
 }
 
 // ReadDay calls fn with the records of the day (UTC) that holds t, as JSON, in
@@ -297,17 +298,24 @@ func (t *Tape) FindAttempts(lead exchange.LeadID, fn func(record []byte) (more b
 func (t *Tape) ReadDay(day time.Time, fn func(record []byte) (more bool, err error)) error {
 	lo := binary.BigEndian.AppendUint32(nil, tapeDay(day))
 	hi := binary.BigEndian.AppendUint32(nil, tapeDay(day)+1)
-	return t.scan(lo, hi, func(_, value []byte) (bool, error) { return fn(value) })
+	return t.scan(lo, hi, fn)
 }
 
-func (t *Tape) scan(lo, hi []byte, fn func(key, value []byte) (bool, error)) error {
+// scan calls fn with the records of the keys in [lo, hi) as JSON.
+func (t *Tape) scan(lo, hi []byte, fn func(record []byte) (bool, error)) error {
 	if t.db == nil {
 		return nil
 	}
 	if t.dead.Load() {
 		return errTape
 	}
-	return span{db: t.db, what: "the tape", lo: lo, hi: hi}.each(fn)
+	var text []byte
+	return span{db: t.db, what: "the tape", lo: lo, hi: hi}.each(func(_, record []byte) (more bool, err error) {
+		if text, err = tapeText(text[:0], record); err != nil {
+			return false, err
+		}
+		return fn(text)
+	})
 }
 
 // close writes what waits and closes the database.

@@ -123,8 +123,7 @@ func (o *object) open() {
 	o.buf = append(o.buf, '{')
 }
 
-// lead writes the fields that a ping may carry. A direct's lead holds personal
-// ones too; they are not for the tape.
+// lead writes the fields that a ping may carry.
 func (o *object) lead(lead *exchange.Lead) {
 	if lead == nil || lead.Vertical == nil {
 		return
@@ -134,7 +133,7 @@ func (o *object) lead(lead *exchange.Lead) {
 	o.buf = append(o.buf, '{')
 	for i := range lead.Values {
 		field, v := &lead.Vertical.Fields[i], &lead.Values[i]
-		if !v.Set || field.Personal || field.Ping == exchange.NeedNot {
+		if !v.Set || !onTape(field) {
 			continue
 		}
 		o.name(field.Name)
