@@ -249,8 +249,9 @@ func testMarket() *exchange.Market {
 
 const jsonType, formType = "application/json", "application/x-www-form-urlencoded"
 
-// do sends one request through the handler.
-func (h *house) do(method, path, key, contentType, body string, headers ...string) *fasthttp.RequestCtx {
+// do sends one request, such as "GET /v1/leads/x", through the handler. Headers are names and values in turn.
+func (h *house) do(request, key, contentType, body string, headers ...string) *fasthttp.RequestCtx {
+	method, path, _ := strings.Cut(request, " ")
 	ctx := new(fasthttp.RequestCtx)
 	ctx.Init(new(fasthttp.Request), nil, nil)
 	ctx.Request.Header.SetMethod(method)

@@ -18,7 +18,7 @@ const marker = "zqpersonalqz"
 const goodPing = `{"campaign":"north-auto","lead":{"zip":"85001","age":41}}`
 
 func pingID(t testing.TB, h *house) string {
-	ctx := h.do("POST", "/v1/ping", sellerKey, jsonType, goodPing)
+	ctx := h.do("POST /v1/ping", sellerKey, jsonType, goodPing)
 	id := anID.FindString(string(ctx.Response.Body()))
 	if id == "" {
 		t.Fatalf("no ping: %s", ctx.Response.Body())
@@ -69,14 +69,14 @@ func TestHostileBodies(t *testing.T) {
 		{"nothing but nulls", `{"campaign":"north-auto","ref":null,"source":null,"consent":null,"bid_ids":null,"sale":null,"lead":{"zip":"85001","age":41,"insured":null}}`, 200},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ctx := h.do("POST", "/v1/ping", sellerKey, jsonType, c.body)
+			ctx := h.do("POST /v1/ping", sellerKey, jsonType, c.body)
 			checkAnswer(t, ctx)
 			if got := ctx.Response.StatusCode(); got != c.status {
 				t.Errorf("status %d, want %d: %.300s", got, c.status, ctx.Response.Body())
 			}
 		})
 	}
-	long := h.do("POST", "/v1/post", sellerKey, jsonType, `{"ping_id":"x","lead":{}}`, "Idempotency-Key", strings.Repeat("k", 256))
+	long := h.do("POST /v1/post", sellerKey, jsonType, `{"ping_id":"x","lead":{}}`, "Idempotency-Key", strings.Repeat("k", 256))
 	if long.Response.StatusCode() != 422 {
 		t.Errorf("a long Idempotency-Key: %d", long.Response.StatusCode())
 	}
@@ -85,18 +85,18 @@ func TestHostileBodies(t *testing.T) {
 // Nothing may keep a part of a request: fasthttp reads the next one into the same memory.
 func TestNothingIsKeptOfARequest(t *testing.T) {
 	h := newHouse(t, nil)
-	ctx := h.do("POST", "/v1/ping", sellerKey, jsonType,
+	ctx := h.do("POST /v1/ping", sellerKey, jsonType,
 		`{"campaign":"north-auto","ref":"first","consent":{"page_url":"https://x.example"},"lead":{"zip":"85001","age":41}}`)
 	ping := anID.FindString(string(ctx.Response.Body()))
 	scribble(ctx)
-	if ctx := h.do("POST", "/v1/ping", sellerKey, jsonType, `{"campaign":"north-auto","ref":"first","lead":{"zip":"85001","age":41}}`); !strings.Contains(string(ctx.Response.Body()), ping) {
+	if ctx := h.do("POST /v1/ping", sellerKey, jsonType, `{"campaign":"north-auto","ref":"first","lead":{"zip":"85001","age":41}}`); !strings.Contains(string(ctx.Response.Body()), ping) {
 		t.Errorf("the quote of the ref was lost: %s", ctx.Response.Body())
 	}
 	h.buyer.hold = make(chan struct{})
 	post := new(fasthttp.RequestCtx)
 	var wait sync.WaitGroup
 	wait.Go(func() {
-		post = h.do("POST", "/v1/post", sellerKey, jsonType, `{"ping_id":"`+ping+`","lead":{"last_name":"Miller","phone":"6025550123"}}`)
+		post = h.do("POST /v1/post", sellerKey, jsonType, `{"ping_id":"`+ping+`","lead":{"last_name":"Miller","phone":"6025550123"}}`)
 	})
 	h.buyer.hold <- struct{}{}
 	wait.Wait()
@@ -129,24 +129,24 @@ func inFlight(t *testing.T) {
 	body := `{"campaign":"north-auto","lead":{"zip":"85001","age":41,"last_name":"M","phone":"6025550123"}}`
 	var first *fasthttp.RequestCtx
 	var wait sync.WaitGroup
-	wait.Go(func() { first = h.do("POST", "/v1/direct", sellerKey, jsonType, body, "Idempotency-Key", "k") })
+	wait.Go(func() { first = h.do("POST /v1/direct", sellerKey, jsonType, body, "Idempotency-Key", "k") })
 	synctest.Wait()
-	ctx := h.do("POST", "/v1/direct", sellerKey, jsonType, body, "Idempotency-Key", "k")
+	ctx := h.do("POST /v1/direct", sellerKey, jsonType, body, "Idempotency-Key", "k")
 	if ctx.Response.StatusCode() != 409 || len(ctx.Response.Header.Peek("Retry-After")) == 0 {
 		t.Errorf("the key in flight: %d %s", ctx.Response.StatusCode(), ctx.Response.Body())
 	}
 	lead := h.buyer.seen.Load().LeadID.String()
-	ctx = h.do("GET", "/v1/leads/"+lead, sellerKey, "", "")
+	ctx = h.do("GET /v1/leads/"+lead, sellerKey, "", "")
 	if ctx.Response.StatusCode() != 202 || !strings.Contains(string(ctx.Response.Body()), `"final":false`) {
 		t.Errorf("the lead in flight: %d %s", ctx.Response.StatusCode(), ctx.Response.Body())
 	}
-	ctx = h.do("POST", "/v1/buyers/outcome", buyerKey, jsonType, `{"lead_id":"`+lead+`","accepted":true}`)
+	ctx = h.do("POST /v1/buyers/outcome", buyerKey, jsonType, `{"lead_id":"`+lead+`","accepted":true}`)
 	if ctx.Response.StatusCode() != 409 {
 		t.Errorf("a verdict in flight: %d %s", ctx.Response.StatusCode(), ctx.Response.Body())
 	}
 	close(h.buyer.hold)
 	wait.Wait()
-	again := h.do("POST", "/v1/direct", sellerKey, jsonType, body, "Idempotency-Key", "k")
+	again := h.do("POST /v1/direct", sellerKey, jsonType, body, "Idempotency-Key", "k")
 	if string(again.Response.Body()) != string(first.Response.Body()) {
 		t.Errorf("told\n%s\nthen\n%s", first.Response.Body(), again.Response.Body())
 	}
@@ -158,10 +158,10 @@ func TestRepeatsByteForByte(t *testing.T) {
 		h := newHouse(t, nil)
 		h.buyer.outcome.Store(int32(outcome))
 		body := fmt.Sprintf(`{"ping_id":%q,"lead":{"last_name":"M","phone":"6025550123"}}`, pingID(t, h))
-		first := h.do("POST", "/v1/post", sellerKey, jsonType, body, "Idempotency-Key", "k")
+		first := h.do("POST /v1/post", sellerKey, jsonType, body, "Idempotency-Key", "k")
 		for range 3 {
-			again := h.do("POST", "/v1/post", sellerKey, jsonType, body, "Idempotency-Key", "k")
-			status := h.do("GET", "/v1/leads/"+anID.FindString(string(first.Response.Body())), sellerKey, "", "")
+			again := h.do("POST /v1/post", sellerKey, jsonType, body, "Idempotency-Key", "k")
+			status := h.do("GET /v1/leads/"+anID.FindString(string(first.Response.Body())), sellerKey, "", "")
 			for _, ctx := range []*fasthttp.RequestCtx{again, status} {
 				if string(ctx.Response.Body()) != string(first.Response.Body()) || ctx.Response.StatusCode() != first.Response.StatusCode() {
 					t.Errorf("%s: told\n%s\nthen\n%s", outcome, first.Response.Body(), ctx.Response.Body())
@@ -187,7 +187,7 @@ func fuzzBodies(f *testing.F, kind string, seeds ...string) {
 			auth = buyerKey
 		}
 		body = strings.ReplaceAll(body, "PING", pingID(t, h))
-		ctx := h.do("POST", path, auth, kind, body, "Idempotency-Key", key)
+		ctx := h.do("POST "+path, auth, kind, body, "Idempotency-Key", key)
 		checkAnswer(t, ctx)
 		if ctx.Response.StatusCode() == 503 {
 			t.Errorf("503: %s", ctx.Response.Body())

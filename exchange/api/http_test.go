@@ -84,7 +84,7 @@ func (c *conversation) request(t *testing.T, d *datadriven.TestData) string {
 	if k := arg("x-api-key", ""); k != "" {
 		headers = append(headers, "X-Api-Key", k)
 	}
-	ctx := c.do(d.Cmd, c.expand(d.CmdArgs[0].Key), key, kind, c.expand(d.Input), headers...)
+	ctx := c.do(d.Cmd+" "+c.expand(d.CmdArgs[0].Key), key, kind, c.expand(d.Input), headers...)
 	out := fmt.Sprintf("%d", ctx.Response.StatusCode())
 	for _, name := range []string{"Retry-After", "Allow", "WWW-Authenticate"} {
 		if v := ctx.Response.Header.Peek(name); len(v) > 0 {
