@@ -249,10 +249,8 @@ func (plainVault) Fingerprint(parts ...string) (f exchange.Fingerprint) {
 	return f
 }
 
-// watcher counts what finished, and asserts that nobody tells it anything under the engine's lock.
+// watcher counts what finished.
 type watcher struct {
-	t        testing.TB
-	engine   atomic.Pointer[Engine]
 	auctions atomic.Int64
 	attempts atomic.Int64
 	last     atomic.Pointer[exchange.Attempt]
@@ -284,7 +282,7 @@ func testMinter(t testing.TB, from uint64) *exchange.Minter {
 func openEngine(t testing.TB, d Store, m *exchange.Market, b Bidders, change func(*Config, *Deps)) (*Engine, error) {
 	cfg := Config{}
 	deps := Deps{
-		Store: d, Vault: plainVault{}, Minter: testMinter(t, 0), Observer: &watcher{t: t}, Log: zerolog.Nop(), Metrics: metrics.NewSet(),
+		Store: d, Vault: plainVault{}, Minter: testMinter(t, 0), Observer: &watcher{}, Log: zerolog.Nop(), Metrics: metrics.NewSet(),
 	}
 	if change != nil {
 		change(&cfg, &deps)
