@@ -359,16 +359,19 @@ func (o *operator) failDisk(t *turn) bool {
 	chances := newCountdown(t.nth)
 	var met atomic.Bool
 	o.slowDisk(l, func(path string, _ bool) error {
-		if !isJournalLog(path) || (!chances.hit() && !(t.stays && chances.past())) {
-			return nil
+		if isJournalLog(path) && (chances.hit() || t.stays && chances.past()) {
+			met.Store(true)
+			return errDisk
 		}
-		met.Store(true)
-		return errDisk
+		return nil
 	})
 	timer := time.NewTimer(chanceMax)
 	defer timer.Stop()
 	select {
-	case <-l.app.Failed():
+	case err := <-l.app.Failed():
+		if !strings.Contains(err.Error(), errDisk.Error()) { // Pebble tells it in words
+			o.wrong("the daemon failed by itself: %v", err)
+		}
 	case <-timer.C:
 		if met.Load() {
 			o.wrong("the disk failed and the daemon went on")

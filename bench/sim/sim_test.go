@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,20 +22,26 @@ var (
 	keep  = flag.String("keep", filepath.Join(os.TempDir(), "vendue-sim"), "where a failed seed leaves its journal and log")
 )
 
+// seedMax bounds the real time of one seed. A bubble with a goroutine that waits
+// for a mutex for ever neither goes on nor ends; this shows all stacks.
+const seedMax = 2 * time.Minute
+
 // TestMain makes fasthttp start its process-wide goroutine outside any bubble.
 func TestMain(m *testing.M) {
 	ln := fasthttputil.NewInmemoryListener()
 	server := fasthttp.Server{Handler: func(*fasthttp.RequestCtx) {}}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(ln) }()
+	var served sync.WaitGroup
+	served.Go(func() {
+		_ = server.Serve(ln) // ends with the listener
+	})
 	client := fasthttp.Client{Dial: func(string) (net.Conn, error) { return ln.Dial() }}
 	if _, _, err := client.Get(nil, "http://warm/"); err != nil {
 		fmt.Fprintln(os.Stderr, "cannot warm up:", err)
 		os.Exit(1)
 	}
 	client.CloseIdleConnections()
-	_ = ln.Close() // the server ends with it
-	<-done
+	_ = ln.Close() // of memory
+	served.Wait()
 	os.Exit(m.Run())
 }
 
@@ -52,7 +59,9 @@ func TestSeeds(t *testing.T) {
 			emptyPools()
 			note(t, seed)
 			w := &scene{t: t, plan: newPlan(seed), tally: newTally(), dir: t.TempDir()}
+			hung := time.AfterFunc(seedMax, func() { panic(fmt.Sprintf("seed %d hangs", seed)) })
 			synctest.Test(t, func(*testing.T) { w.run() })
+			hung.Stop()
 			hours += w.took
 			all.merge(w.tally)
 			w.judge()
