@@ -33,8 +33,10 @@ type Book struct {
 	config string // hash of the last config accepted
 	offers map[exchange.OfferID]exchange.OfferSet
 
-	inDoubt      int            // unknown attempts in open
-	inDoubtValue exchange.Money // their bids
+	doubts       map[LegKey]int64 // the unknown attempts in open, and since when
+	inDoubtValue exchange.Money   // their bids
+	oldest       int64            // the least of doubts, 0: to be looked for
+	conflicts    map[LegKey]Conflict
 }
 
 type capState struct {
@@ -73,7 +75,7 @@ type OpenLeg struct {
 func New() *Book {
 	b := &Book{
 		byID: make(map[exchange.CapID]int), open: make(map[exchange.LeadID][]OpenLeg),
-		offers: make(map[exchange.OfferID]exchange.OfferSet),
+		offers: make(map[exchange.OfferID]exchange.OfferSet), doubts: make(map[LegKey]int64), conflicts: make(map[LegKey]Conflict),
 	}
 	b.caps.Store(new([]*capState))
 	return b
@@ -191,7 +193,7 @@ func (b *Book) EachOpen(fn func(*OpenLeg)) {
 }
 
 // InDoubt counts the unknown attempts and sums their bids.
-func (b *Book) InDoubt() (count int, value exchange.Money) { return b.inDoubt, b.inDoubtValue }
+func (b *Book) InDoubt() (count int, value exchange.Money) { return len(b.doubts), b.inDoubtValue }
 
 // Apply moves the book on by one event. An event that cannot follow what the
 // book holds means that the journal or the house is broken: it panics.
@@ -224,6 +226,11 @@ func (b *Book) Apply(e exchange.Entry) {
 		}
 	case *exchange.LegSettled:
 		b.close(ev.LeadID, ev.Attempt, ev.Accepted)
+	case *exchange.LegConflict:
+		key := LegKey{ev.LeadID, ev.Attempt}
+		b.conflicts[key] = Conflict{LegKey: key, Accepted: ev.Accepted, By: ev.By, At: e.At}
+	case *exchange.ConflictClosed:
+		delete(b.conflicts, LegKey{ev.LeadID, ev.Attempt})
 	}
 }
 
@@ -262,8 +269,7 @@ func (b *Book) mustFind(lead exchange.LeadID, attempt uint16) int {
 func (b *Book) doubt(lead exchange.LeadID, attempt uint16) {
 	leg := &b.open[lead][b.mustFind(lead, attempt)]
 	leg.Unknown = true
-	b.inDoubt++
-	b.inDoubtValue += leg.Bid
+	b.addDoubt(leg)
 }
 
 // close ends an open attempt: its holds are committed, or released.
@@ -282,8 +288,7 @@ func (b *Book) close(lead exchange.LeadID, attempt uint16, commit bool) {
 		c.publish()
 	}
 	if leg.Unknown {
-		b.inDoubt--
-		b.inDoubtValue -= leg.Bid
+		b.dropDoubt(leg)
 	}
 	if len(legs) == 1 {
 		delete(b.open, lead)

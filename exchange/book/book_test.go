@@ -34,6 +34,7 @@ func TestReplayAndSnapshotGiveTheSameBook(t *testing.T) {
 		if !bytes.Equal(restored.Snapshot(), whole.Snapshot()) {
 			t.Fatalf("restored at %d:\n%s\nwhole:\n%s", cut, restored.Snapshot(), whole.Snapshot())
 		}
+		checkDoubts(t, events, whole)
 		for _, use := range whole.Caps() {
 			held, committed := recount(events, use.Cap, use.Start)
 			if use.Held != held || use.Committed != committed {
@@ -44,6 +45,40 @@ func TestReplayAndSnapshotGiveTheSameBook(t *testing.T) {
 			}
 		}
 	})
+}
+
+// checkDoubts holds what the book says is in doubt and in conflict against a plain reading of the events.
+func checkDoubts(t *rapid.T, events []exchange.Entry, b *Book) {
+	started, doubts, conflicts := map[exchange.LeadID]int64{}, map[exchange.LeadID]bool{}, map[exchange.LeadID]bool{}
+	for _, e := range events {
+		switch ev := e.Event.(type) {
+		case *exchange.PostStarted:
+			started[ev.LeadID] = e.At
+		case *exchange.PostEnded:
+			if ev.Outcome == exchange.OutcomeUnknown {
+				doubts[ev.LeadID] = true
+			}
+		case *exchange.LegSettled:
+			delete(doubts, ev.LeadID)
+		case *exchange.LegConflict:
+			conflicts[ev.LeadID] = true
+		case *exchange.ConflictClosed:
+			delete(conflicts, ev.LeadID)
+		}
+	}
+	oldest := int64(0)
+	for id := range doubts {
+		if oldest == 0 || started[id] < oldest {
+			oldest = started[id]
+		}
+	}
+	count, value := b.InDoubt()
+	if count != len(doubts) || value != exchange.Money(5*len(doubts)) || len(b.Doubts()) != count || b.OldestDoubt() != oldest {
+		t.Fatalf("in doubt %d worth %s since %d, counted %d since %d", count, value, b.OldestDoubt(), len(doubts), oldest)
+	}
+	if b.OpenConflicts() != len(conflicts) || len(b.Conflicts()) != len(conflicts) {
+		t.Fatalf("%d conflicts, counted %d", b.OpenConflicts(), len(conflicts))
+	}
 }
 
 // randomJournal plays leads against a book, so that every event may follow the one before.
@@ -82,7 +117,14 @@ func randomJournal(t *rapid.T) (events []exchange.Entry) {
 			}
 			i := rapid.IntRange(0, len(open)-1).Draw(t, "which")
 			if open[i].unknown {
-				add(&exchange.LegSettled{LeadID: open[i].id, Attempt: 1, Accepted: rapid.Bool().Draw(t, "accepted")})
+				accepted := rapid.Bool().Draw(t, "accepted")
+				add(&exchange.LegSettled{LeadID: open[i].id, Attempt: 1, Accepted: accepted})
+				if rapid.Bool().Draw(t, "conflict") {
+					add(&exchange.LegConflict{LeadID: open[i].id, Attempt: 1, Accepted: !accepted, By: exchange.SettledByBuyer})
+					if rapid.Bool().Draw(t, "closed") {
+						add(&exchange.ConflictClosed{LeadID: open[i].id, Attempt: 1})
+					}
+				}
 				open = append(open[:i], open[i+1:]...)
 				continue
 			}

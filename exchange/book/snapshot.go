@@ -17,6 +17,8 @@ type snapshot struct {
 	Offers []snapshotOffer `json:"offers"`
 	Caps   []snapshotCap   `json:"caps"`
 	Open   []snapshotLeg   `json:"open"`
+	// Left out while empty, as in snapshots from before there were any.
+	Conflicts []snapshotConflict `json:"conflicts,omitempty"`
 }
 
 type snapshotOffer struct {
@@ -49,6 +51,14 @@ type snapshotLeg struct {
 	Unknown   bool                `json:"unknown"`
 }
 
+type snapshotConflict struct {
+	Lead     string `json:"lead"`
+	Attempt  uint16 `json:"attempt"`
+	Accepted bool   `json:"accepted"`
+	By       uint8  `json:"by"`
+	At       int64  `json:"at"`
+}
+
 // Snapshot returns the book's state as bytes: the same bytes for the same state.
 // Caps that were only asked for, never limited or counted, are not part of it.
 func (b *Book) Snapshot() []byte {
@@ -76,6 +86,11 @@ func (b *Book) Snapshot() []byte {
 	slices.SortFunc(s.Open, func(x, y snapshotLeg) int {
 		return cmp.Or(cmp.Compare(x.Lead, y.Lead), cmp.Compare(x.Attempt, y.Attempt))
 	})
+	for _, c := range b.Conflicts() {
+		s.Conflicts = append(s.Conflicts, snapshotConflict{
+			Lead: hex.EncodeToString(c.LeadID[:]), Attempt: c.Attempt, Accepted: c.Accepted, By: uint8(c.By), At: c.At,
+		})
+	}
 	out, err := json.Marshal(s)
 	if err != nil {
 		panic("BUG: cannot encode a snapshot: " + err.Error())
@@ -84,12 +99,12 @@ func (b *Book) Snapshot() []byte {
 }
 
 // Restore returns the book that Snapshot wrote.
-func Restore(data []byte) (*Book, error) {
+func Restore(data []byte) (b *Book, err error) {
 	var s snapshot
 	if err := json.Unmarshal(data, &s); err != nil {
 		return nil, fmt.Errorf("cannot read the book's snapshot: %w", err)
 	}
-	b := New()
+	b = New()
 	b.seq, b.config = s.Seq, s.Config
 	for _, o := range s.Offers {
 		b.offers[o.Offer] = exchange.OfferSet{
@@ -109,14 +124,28 @@ func Restore(data []byte) (*Book, error) {
 			Attempt: sl.Attempt, Contract: sl.Contract, Buyer: sl.Buyer, Bid: exchange.Money(sl.Bid),
 			Sale: exchange.SaleKind(sl.Sale), OnUnknown: exchange.OnUnknown(sl.OnUnknown), Holds: sl.Holds, Since: sl.Since, Unknown: sl.Unknown,
 		}
-		if n, err := hex.Decode(leg.LeadID[:], []byte(sl.Lead)); err != nil || n != len(leg.LeadID) {
-			return nil, fmt.Errorf("cannot read the book's snapshot: bad lead id %q", sl.Lead)
+		if leg.LeadID, err = readLead(sl.Lead); err != nil {
+			return nil, err
 		}
 		b.open[leg.LeadID] = append(b.open[leg.LeadID], leg)
 		if leg.Unknown {
-			b.inDoubt++
-			b.inDoubtValue += leg.Bid
+			b.addDoubt(&leg)
 		}
 	}
+	for _, sc := range s.Conflicts {
+		c := Conflict{LegKey: LegKey{Attempt: sc.Attempt}, Accepted: sc.Accepted, By: exchange.Settler(sc.By), At: sc.At}
+		if c.LeadID, err = readLead(sc.Lead); err != nil {
+			return nil, err
+		}
+		b.conflicts[c.LegKey] = c
+	}
 	return b, nil
+}
+
+func readLead(text string) (id exchange.LeadID, err error) {
+	raw, err := hex.DecodeString(text)
+	if err != nil || len(raw) != len(id) {
+		return id, fmt.Errorf("cannot read the book's snapshot: bad lead id %q", text)
+	}
+	return exchange.LeadID(raw), nil
 }
