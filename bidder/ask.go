@@ -32,6 +32,7 @@ type fanOut struct {
 	shared  []sharedPart
 	body    []byte
 	out     []byte
+	looks   looks
 	ping    adapters.Ping  // here, since what an adapter is lent would else be allocated each time
 	reply   adapters.Reply // likewise
 }
@@ -102,20 +103,28 @@ func (f *fanOut) scatter() {
 			continue
 		}
 		t.patience = now.Add(2*time.Duration(c.pace.Load()) + timeLeast)
-		c.ms.pings.Inc()
-		f.send(t, now)
+		t.conn = t.host(f.ask).pop(now)
+	}
+	f.looks.sift(f.targets, f.ask, now)
+	for i := range f.targets {
+		if t := &f.targets[i]; !t.done {
+			t.c.ms.pings.Inc()
+			f.send(t, now)
+		}
 	}
 }
 
-// send writes one question on a kept connection, or has one dialled.
+// host is where t's question goes.
+func (t *target) host(ask *exchange.Ask) *host { return t.c.ping[side(ask.Test)].host }
+
+// send writes one question on the connection that was taken for it, or has one dialled.
 func (f *fanOut) send(t *target, now time.Time) {
-	f.write(t, now)
-	end := t.c.ping[side(f.ask.Test)]
-	t.conn = end.host.take(now)
 	if t.conn == nil {
 		f.redial(t, now)
 		return
 	}
+	f.write(t, now)
+	t.conn.begin()
 	n, err := t.conn.wire.tryWrite(f.out)
 	switch {
 	case err == nil:

@@ -65,20 +65,28 @@ func (h *host) touch(now time.Time) {
 	h.mu.Unlock()
 }
 
+// pop takes the warmest idle connection, nil if there is none. Nobody has looked at it.
+func (h *host) pop(now time.Time) *conn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.usedAt = now
+	last := len(h.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	c := h.idle[last]
+	h.idle[last] = nil
+	h.idle = h.idle[:last]
+	return c
+}
+
 // take returns an idle connection that was just seen to be open and quiet, nil if there is none.
 func (h *host) take(now time.Time) *conn {
 	for {
-		h.mu.Lock()
-		h.usedAt = now
-		last := len(h.idle) - 1
-		if last < 0 {
-			h.mu.Unlock()
+		c := h.pop(now)
+		if c == nil {
 			return nil
 		}
-		c := h.idle[last]
-		h.idle[last] = nil
-		h.idle = h.idle[:last]
-		h.mu.Unlock()
 		if c.quiet() {
 			c.begin()
 			return c
