@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -33,6 +34,9 @@ func serve(t *testing.T, h http.HandlerFunc) netip.AddrPort {
 	return ln.Addr().(*net.TCPAddr).AddrPort()
 }
 
+// say answers; a client that hung up needs no answer.
+func say(w http.ResponseWriter, text string) { _, _ = io.WriteString(w, text) }
+
 func run1(t *testing.T, p *Plan) *Result {
 	t.Helper()
 	r, err := Run(context.Background(), p)
@@ -51,14 +55,14 @@ func TestSteps(t *testing.T) {
 		id := fmt.Sprintf("%032s", q.Get("n"))
 		switch {
 		case r.URL.Path == "/one":
-			fmt.Fprintf(w, `{"id":"%s"}`, id)
+			say(w, `{"id":"`+id+`"}`)
 		case q.Get("id") != id || r.Header.Get("Authorization") != "Bearer k":
 			w.WriteHeader(http.StatusBadRequest)
 		default:
 			mu.Lock()
 			seen[id]++
 			mu.Unlock()
-			fmt.Fprint(w, "good")
+			say(w, "good")
 		}
 	})
 	r := run1(t, &Plan{Addr: addr, Conns: 4, Measure: 50 * time.Millisecond, Serial: 7, PID: os.Getpid(), Steps: []Step{
@@ -86,7 +90,7 @@ func TestIntendedStart(t *testing.T) {
 			stalled := time.NewTimer(200 * time.Millisecond)
 			<-stalled.C
 		}
-		fmt.Fprint(w, "ok")
+		say(w, "ok")
 	})
 	r := run1(t, &Plan{Addr: addr, Conns: 1, Rate: 500, Measure: 400 * time.Millisecond, Steps: []Step{NewStep(Call{Method: "GET", Path: "/"})}})
 	if r.Done < 100 {
@@ -102,7 +106,7 @@ func TestRate(t *testing.T) {
 	addr := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		wait := time.NewTimer(20 * time.Millisecond)
 		<-wait.C
-		fmt.Fprint(w, "ok")
+		say(w, "ok")
 	})
 	step := []Step{NewStep(Call{Method: "GET", Path: "/"})}
 	r := run1(t, &Plan{Addr: addr, Conns: 50, Rate: 200, Measure: 500 * time.Millisecond, Steps: step})
@@ -119,8 +123,8 @@ func TestRate(t *testing.T) {
 func TestBad(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
 		"status":  func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sold", http.StatusTeapot) },
-		"text":    func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "unsold?") },
-		"chunked": func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush(); fmt.Fprint(w, "sold!") },
+		"text":    func(w http.ResponseWriter, _ *http.Request) { say(w, "unsold?") },
+		"chunked": func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush(); say(w, "sold!") },
 	} {
 		addr := serve(t, h)
 		r, err := Run(context.Background(), &Plan{Addr: addr, Conns: 2, Rate: 500, Measure: 50 * time.Millisecond,
@@ -147,7 +151,7 @@ func TestEnds(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	addr = serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
+	addr = serve(t, func(w http.ResponseWriter, _ *http.Request) { say(w, "ok") })
 	if _, err := Run(ctx, &Plan{Addr: addr, Conns: 1, Measure: time.Minute, Steps: step}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled run gives %v", err)
 	}

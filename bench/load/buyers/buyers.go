@@ -140,24 +140,34 @@ func (s *server) pay(now time.Time) time.Duration {
 	return -1
 }
 
+// fill reads what is there, and tells whether the connection is still open.
+func (c *conn) fill(fd int) bool {
+	n, err := wire.Read(fd, c.in[c.n:])
+	if err == nil {
+		c.n += n
+	}
+	return (err == nil && n > 0) || errors.Is(err, unix.EAGAIN)
+}
+
+// frame returns how long the request at c.in[at] is, 0 if more of it must come. It is false for what is no request, or too long.
+func (c *conn) frame(at int) (int, bool) {
+	total, _, err := wire.Frame(c.in[at:c.n])
+	return total, err == nil && (total > 0 || c.n-at < len(c.in))
+}
+
 func (s *server) handle(fd int) error {
 	if buyer, ok := s.listener[fd]; ok {
 		return s.accept(fd, buyer)
 	}
 	c := &s.conns[fd]
-	n, err := wire.Read(fd, c.in[c.n:])
-	if errors.Is(err, unix.EAGAIN) {
-		return nil
-	}
-	if err != nil || n == 0 {
+	if !c.fill(fd) {
 		s.drop(fd)
 		return nil
 	}
-	c.n += n
 	at := 0
 	for at < c.n {
-		total, _, err := wire.Frame(c.in[at:c.n])
-		if err != nil || (total == 0 && c.n-at == len(c.in)) {
+		total, ok := c.frame(at)
+		if !ok {
 			s.drop(fd)
 			return nil
 		}
