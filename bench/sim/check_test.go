@@ -22,6 +22,7 @@ type audit struct {
 	legs     map[exchange.LeadID][]*auditLeg
 	people   map[exchange.Fingerprint][]exchange.LeadID
 	attempts int
+	tests    int
 }
 
 type limit struct {
@@ -106,6 +107,10 @@ func (a *audit) started(e exchange.Entry, ev *exchange.PostStarted) {
 	a.legs[ev.LeadID] = append(a.legs[ev.LeadID], &auditLeg{started: *ev, test: facts.Test})
 	a.price(e, ev, facts)
 	if facts.Test {
+		a.tests++
+		if len(ev.Holds) > 0 {
+			a.wrong("event %d: the test lead %s reserves a cap", e.Seq, ev.LeadID)
+		}
 		return
 	}
 	a.person(e, ev, facts)

@@ -83,7 +83,8 @@ func (w *scene) open() {
 		w.trackers = append(w.trackers, tr)
 		affiliates = append(affiliates, affiliate(i))
 	}
-	for i, in := range []world.Intake{{Campaign: "north-auto", Key: house.NorthKey}, {Campaign: "south-auto", Key: house.SouthKey}} {
+	intakes := []world.Intake{{Campaign: "north-auto", Key: house.NorthKey}, {Campaign: "south-auto", Key: house.SouthKey}, {Campaign: "north-auto", Key: house.NorthTestKey}}
+	for i, in := range intakes {
 		w.sellers = append(w.sellers, world.NewSeller(world.Traffic{
 			Addr: publicAddr, Dial: w.dialWitnessed, Seed: p.seed, Campaigns: []world.Intake{in}, First: i * p.leads, Count: p.leads / (1 + i),
 			Rate: p.rate / float64(1+i), Direct: 0.3, ViaClick: 0.2, Named: 0.3, Offer: "auto", Affiliates: affiliates,
@@ -264,7 +265,7 @@ func (w *scene) compare(books *world.Books, live gjson.Result) {
 	}
 	w.faults = slices.Concat(w.faults, audit.faults, w.gossip.faults, w.intruder.faults, w.witness.late)
 	for kind, n := range map[string]int{
-		"leads checked": r.Leads, "leads sold": r.Sold, "attempts": audit.attempts, "events": r.Events, "legs left in doubt": r.DoubtLegs, "receipts": r.Receipts,
+		"leads checked": r.Leads, "leads sold": r.Sold, "attempts": audit.attempts, "events": r.Events, "legs left in doubt": r.DoubtLegs, "test attempts": audit.tests, "receipts": r.Receipts,
 		"credits": r.Brought, "postbacks": r.Notices, "answers timed": w.witness.asked, "leads never answered": r.Unanswered,
 	} {
 		w.tally.add(kind, n)
