@@ -67,5 +67,8 @@ sim: ## simulate SEEDS whole worlds in virtual time
 crash: ## kill -9 the real binary CYCLES times under load and reconcile everyone's books
 	$(GO) test ./bench/crash -count=1 -timeout=0 -cycles=$(CYCLES) -v
 
+mutants: ## break the product on purpose, one way at a time; every break must be noticed
+	$(GO) test ./bench/mutants -count=1 -timeout=0 -mutants.all -v
+
 clean:
 	rm -rf $(BIN)
