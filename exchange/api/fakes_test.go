@@ -160,6 +160,8 @@ func (b *buyer) Post(d *exchange.Delivery) exchange.Receipt {
 	}
 }
 
+func (b *buyer) Status(*exchange.Inquiry) exchange.Finding { return exchange.Finding{} }
+
 type nobody struct{}
 
 func (nobody) Auction(*exchange.Auction) {}

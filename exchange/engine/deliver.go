@@ -28,13 +28,17 @@ func (j *journey) deliver() PostAnswer {
 		return faulted(exchange.ReasonJournalUnavailable)
 	}
 	for {
-		receipt := j.post(c)
+		delivery := j.delivery(c)
+		receipt := j.post(&delivery)
 		next, ended, w, err := j.end(c, &receipt)
 		if err == nil {
 			err = e.wait(w)
 		}
 		if err != nil {
 			return faulted(exchange.ReasonJournalUnavailable)
+		}
+		if receipt.Outcome == exchange.OutcomeUnknown && c.contract.Idempotent && j.script == scriptNone {
+			e.resolver.keep(&delivery, j.view.Leg(ended.Attempt), time.Now())
 		}
 		j.tell(c, &receipt, ended)
 		if next == nil {
@@ -113,21 +117,25 @@ func (j *journey) status(last exchange.Outcome) (exchange.LeadStatus, exchange.R
 	return exchange.LeadRejected, exchange.ReasonPostRejected
 }
 
-// post hands the whole lead to one buyer. A slow disk may have used up some of
+// delivery is the whole lead for one buyer. A slow disk may have used up some of
 // the time that the attempt was admitted with: the seller's wait ends it all the same.
-func (j *journey) post(c *candidate) exchange.Receipt {
+func (j *journey) delivery(c *candidate) exchange.Delivery {
 	deadline := time.Now().Add(j.timeout(c.contract))
 	if deadline.After(j.waitEnd) {
 		deadline = j.waitEnd
 	}
-	d := exchange.Delivery{
+	return exchange.Delivery{
 		LeadID: j.leadID, PingID: j.pingID, Leg: c.leg, Contract: c.contract, Token: c.token, Price: c.bid,
 		Lead: &j.lead, Consent: &j.consent, Test: j.facts.Test, Deadline: deadline,
 	}
+}
+
+// post hands the lead over.
+func (j *journey) post(d *exchange.Delivery) exchange.Receipt {
 	if j.script != scriptNone {
-		return j.script.post(&d)
+		return j.script.post(d)
 	}
-	r := j.snap.Bidders.Post(&d)
+	r := j.snap.Bidders.Post(d)
 	j.waited += r.Elapsed
 	if r.Outcome == exchange.OutcomeNone {
 		panic("BUG: an attempt ended without an outcome")

@@ -163,6 +163,8 @@ func leadOf(ev exchange.Event) exchange.LeadID {
 		return ev.LeadID
 	case *exchange.LegConflict:
 		return ev.LeadID
+	case *exchange.ConflictClosed:
+		return ev.LeadID
 	}
 	return exchange.LeadID{}
 }

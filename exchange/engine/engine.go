@@ -45,6 +45,8 @@ type Store interface {
 type Bidders interface {
 	Ask(*exchange.Ask)
 	Post(*exchange.Delivery) exchange.Receipt
+	// Status asks, by the inquiry's deadline, what became of an attempt in doubt.
+	Status(*exchange.Inquiry) exchange.Finding
 }
 
 // Observer is told of everything that finished. It must not keep what it is given.
@@ -65,6 +67,8 @@ type Config struct {
 	KeyKept         time.Duration // how long an Idempotency-Key is kept; 24 h
 	PersonLeadsRead int           // how many earlier leads of one person are looked at; 1,000
 	FanOutMax       int           // contracts of one tier asked about one lead; 200
+	RepostLeadsMax  int           // whole leads in doubt kept for a re-post; 10,000
+	RepostBytesMax  int64         // and their bytes; 32 MiB
 }
 
 func (c *Config) defaults() {
@@ -75,6 +79,8 @@ func (c *Config) defaults() {
 	c.KeyKept = orElse(c.KeyKept, 24*time.Hour)
 	c.PersonLeadsRead = orElse(c.PersonLeadsRead, 1000)
 	c.FanOutMax = orElse(c.FanOutMax, 200)
+	c.RepostLeadsMax = orElse(c.RepostLeadsMax, 10_000)
+	c.RepostBytesMax = orElse(c.RepostBytesMax, 32<<20)
 }
 
 func orElse[T comparable](v, other T) T {
@@ -134,6 +140,7 @@ type Engine struct {
 
 	quotes   *book.Quotes
 	claims   *book.Claims
+	resolver *resolver
 	inFlight atomic.Int64
 	draining atomic.Bool
 	broken   atomic.Bool
@@ -157,6 +164,7 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 	}
 	e.stop, e.end = context.WithCancel(context.Background())
 	e.runs.New = func() any { return new(auctionRun) }
+	e.resolver = newResolver(e)
 	if err := e.recover(); err != nil {
 		return nil, err
 	}
@@ -167,6 +175,7 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 // Start begins the engine's housekeeping. Stop ends it.
 func (e *Engine) Start() {
 	e.stopped.Go(e.keepHouse)
+	e.stopped.Go(e.resolver.run)
 }
 
 // Drain refuses new requests from here on; those in flight go on.
@@ -268,6 +277,9 @@ func (e *Engine) Install(market *exchange.Market, bidders Bidders, text string) 
 		return err
 	}
 	e.snap.Store(next)
+	e.mu.Lock()
+	e.resolver.replan(time.Now())
+	e.mu.Unlock()
 	return nil
 }
 
@@ -330,6 +342,7 @@ func (e *Engine) appendLocked(now time.Time, events ...exchange.Event) (written,
 	first := last - uint64(len(events)) + 1
 	for i, ev := range events {
 		e.book.Apply(exchange.Entry{Seq: first + uint64(i), At: at, Event: ev})
+		e.resolver.note(ev, now)
 	}
 	return written{ticket, first, last}, nil
 }

@@ -71,6 +71,16 @@ func (h *story) run(t *testing.T, d *datadriven.TestData) string {
 		view, err := h.engine.Lead("s", h.leads[d.CmdArgs[0].Key].String())
 		h.must(err)
 		out = h.answer(PostAnswer{View: view})
+	case "close":
+		words := [...]string{"closed", "closed before", "not found", "ambiguous", "busy", "failed"}
+		out = words[h.engine.CloseConflict(h.leads[d.CmdArgs[0].Key].String(), "", "ops")] + "\n"
+	case "rest":
+		settled, left, ok := h.engine.AssumeUnsold(exchange.BuyerID(d.CmdArgs[0].Key), time.Now().Add(-mustDuration(arg(d, "older"))))
+		out = fmt.Sprintf("settled %d, left %d, ok %t\n", settled, left, ok)
+	case "doubts":
+		return h.doubts()
+	case "looked":
+		return h.looked()
 	case "caps":
 		return h.caps()
 	default:
@@ -344,6 +354,40 @@ func (h *story) outcome(d *datadriven.TestData) string {
 	return words[settled] + "\n"
 }
 
+// doubts lists what is in doubt and in conflict.
+func (h *story) doubts() string {
+	var out strings.Builder
+	doubts, total, err := h.engine.Doubts(10)
+	h.must(err)
+	for _, d := range doubts {
+		fmt.Fprintf(&out, "%s leg %d %s of %s %s, %s old, conflict %t\n", h.lead(d.LeadID), d.Leg, d.Contract, d.Buyer, d.Bid, time.Since(d.Since), d.Conflict)
+	}
+	conflicts, open, err := h.engine.Conflicts(10)
+	h.must(err)
+	for _, c := range conflicts {
+		fmt.Fprintf(&out, "conflict %s leg %d %s of %s %s: accepted=%t by %s, stands %s\n", h.lead(c.LeadID), c.Leg, c.Contract, c.Buyer, c.Bid, c.Accepted, c.By, c.Stands)
+	}
+	oldest, n := h.engine.Doubtful()
+	kept, _ := h.engine.resolver.size()
+	if n != open || len(conflicts) != open || len(doubts) != total {
+		h.t.Errorf("%d and %d conflicts open, %d listed", n, open, len(conflicts))
+	}
+	fmt.Fprintf(&out, "%d in doubt, the oldest for %s; %d in conflict; %d leads kept\n", total, oldest, n, kept)
+	return out.String()
+}
+
+// looked shows the status look-ups since it last did.
+func (h *story) looked() string {
+	h.world.buyers.mu.Lock()
+	defer h.world.buyers.mu.Unlock()
+	var out strings.Builder
+	for _, q := range h.world.buyers.looked {
+		fmt.Fprintf(&out, "%s leg %d %s token=%q test=%t\n", h.lead(q.LeadID), q.Leg, q.Contract.ID, q.Token, q.Test)
+	}
+	h.world.buyers.looked = nil
+	return out.String()
+}
+
 // events shows what the journal holds beyond what was shown.
 func (h *story) events(cmd string) string {
 	var out strings.Builder
@@ -374,6 +418,8 @@ func (h *story) event(ev exchange.Event) string {
 		return fmt.Sprintf("%s %s", h.lead(ev.LeadID), ev.Reason)
 	case *exchange.LegSettled:
 		return fmt.Sprintf("%s.%d accepted=%t by %s, lead %s", h.lead(ev.LeadID), ev.Attempt, ev.Accepted, ev.By, ev.Status)
+	case *exchange.ConflictClosed:
+		return fmt.Sprintf("%s.%d by %s", h.lead(ev.LeadID), ev.Attempt, ev.Operator)
 	case *exchange.LegConflict:
 		return fmt.Sprintf("%s.%d accepted=%t by %s", h.lead(ev.LeadID), ev.Attempt, ev.Accepted, ev.By)
 	}

@@ -207,6 +207,8 @@ type cycle struct {
 
 func (c *cycle) Ask(a *exchange.Ask) { c.buyers.Ask(a) }
 
+func (c *cycle) Status(*exchange.Inquiry) exchange.Finding { return exchange.Finding{} }
+
 func (c *cycle) Post(d *exchange.Delivery) exchange.Receipt {
 	c.buyers.onPost(d)
 	switch n := c.n.Add(1); {

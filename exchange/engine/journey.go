@@ -262,6 +262,9 @@ func (j *journey) pick(now time.Time) (*candidate, *exchange.PostStarted) {
 			LeadID: j.leadID, Attempt: uint16(len(j.view.Legs) + 1), Leg: c.leg, Contract: c.contract.ID, Buyer: c.contract.Buyer.ID,
 			Sale: c.contract.Sale, Bid: c.bid, Payout: c.payout, Margin: j.campaign.Margin, OnUnknown: c.contract.OnUnknown, Holds: holds,
 		}
+		if c.contract.StatusToken {
+			started.Token = j.e.deps.Vault.Seal(c.token)
+		}
 		if started.Attempt == 1 {
 			started.Lead = &j.facts
 		}

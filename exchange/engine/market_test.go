@@ -26,11 +26,12 @@ const (
 //	campaign NAME seller=S [floor= margin= margin_min= window= post_wait= ttl= pings= posts= consent cap=..]
 //	buyer NAME [cap=..]
 //	contract NAME buyer=B (price=P | bid=A[,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue sale=shared paused cap=.. state=AZ]
+//	         [status=V[,V..] every= status_takes= token idempotent settle=sold|unsold/AFTER]
 //	tier auction|priority CONTRACT...
 //	duplicate WITHIN [buyer]
 //
 // A bid is an amount, none, hang or error; a post accept, reject,
-// repriced, undelivered, unknown or hang. The last of a list stands for all that follow.
+// repriced, undelivered, unknown, duplicate, busy (409) or hang; a status accept, reject, none or hang. The last of a list stands for all that follow.
 type world struct {
 	market *exchange.Market
 	buyers *buyers
@@ -43,6 +44,8 @@ type contractScript struct {
 	expires     time.Duration
 	takes       time.Duration // to bid
 	postTakes   time.Duration
+	statuses    []string
+	statusTakes time.Duration
 }
 
 // buyers are scripted Bidders.
@@ -53,6 +56,7 @@ type buyers struct {
 	delivered []string
 	hung      chan string // gives a hanging post its outcome
 	asked     int
+	looked    []exchange.Inquiry
 }
 
 func next(list *[]string) string {
@@ -122,6 +126,10 @@ func (b *buyers) Post(d *exchange.Delivery) exchange.Receipt {
 		return exchange.Receipt{Outcome: exchange.OutcomeRejected, Reason: exchange.ReasonPostRejected, Status: 200}
 	case "undelivered":
 		return exchange.Receipt{Outcome: exchange.OutcomeNotDelivered, Reason: exchange.ReasonBuyerError}
+	case "duplicate":
+		return exchange.Receipt{Outcome: exchange.OutcomeRejected, Reason: exchange.ReasonDuplicate, Status: 200}
+	case "busy":
+		return exchange.Receipt{Outcome: exchange.OutcomeRejected, Reason: exchange.ReasonPostRejected, Status: 409}
 	case "unknown":
 		return exchange.Receipt{Outcome: exchange.OutcomeUnknown, Reason: exchange.ReasonTimeout}
 	case "repriced":
@@ -129,6 +137,24 @@ func (b *buyers) Post(d *exchange.Delivery) exchange.Receipt {
 	default:
 		return exchange.Receipt{Outcome: exchange.OutcomeAccepted, Status: 200, BuyerRef: "ref", RedirectURL: "https://" + string(d.Contract.ID) + ".example/"}
 	}
+}
+
+func (b *buyers) Status(q *exchange.Inquiry) exchange.Finding {
+	b.mu.Lock()
+	word := next(&b.scripts[q.Contract.ID].statuses)
+	takes := b.scripts[q.Contract.ID].statusTakes
+	b.looked = append(b.looked, *q)
+	b.mu.Unlock()
+	if takes > 0 {
+		time.Sleep(takes)
+	}
+	switch word {
+	case "accept", "reject":
+		return exchange.Finding{Known: true, Accepted: word == "accept", BuyerRef: "looked up"}
+	case "hang":
+		time.Sleep(time.Until(q.Deadline))
+	}
+	return exchange.Finding{Detail: "no verdict"}
 }
 
 func mustMoney(s string) exchange.Money {
@@ -273,6 +299,21 @@ func readContract(m *exchange.Market, c *exchange.Contract, script *contractScri
 			c.OnUnknown = exchange.OnUnknownContinue
 		case "sale":
 			c.Sale = exchange.SaleShared
+		case "status":
+			script.statuses = strings.Split(value, ",")
+			c.StatusEvery, c.StatusTimeout = 30*time.Second, 3*time.Second
+		case "every":
+			c.StatusEvery = mustDuration(value)
+		case "status_takes":
+			script.statusTakes = mustDuration(value)
+		case "token":
+			c.StatusToken = true
+		case "idempotent":
+			c.Idempotent = true
+		case "settle":
+			as, after, _ := strings.Cut(value, "/")
+			c.SettleAs = map[string]exchange.SettleAs{"sold": exchange.SettleSold, "unsold": exchange.SettleUnsold}[as]
+			c.SettleAfter = mustDuration(after)
 		case "paused":
 			c.Paused = true
 		case "can_test":

@@ -15,6 +15,7 @@ type Verdict struct {
 	Accepted bool
 	BuyerRef string
 	By       exchange.Settler
+	Assumed  bool // nobody said so: it settles an unknown and contradicts no verdict that stands
 }
 
 // Settled is what became of a verdict.
@@ -41,6 +42,11 @@ func (e *Engine) Settle(v *Verdict) (Settled, exchange.LeadView) {
 	if !ours {
 		return SettledNotFound, exchange.LeadView{}
 	}
+	return e.settle(id, v)
+}
+
+// settle is Settle for a lead of ours, by someone who has entered.
+func (e *Engine) settle(id exchange.LeadID, v *Verdict) (Settled, exchange.LeadView) {
 	release, ok := e.claimBy(book.Claim{Kind: book.ClaimLead, Text: id}, time.Now().Add(time.Second))
 	if !ok {
 		return SettledInFlight, exchange.LeadView{}
@@ -89,6 +95,8 @@ func (e *Engine) settleLeg(v *Verdict, view *exchange.LeadView, leg *exchange.Le
 			BuyerRef: e.deps.Vault.Seal(v.BuyerRef), Status: statusAfter(view, leg.Attempt, v.Accepted),
 		}
 		return e.journal(view, settled, SettledNow)
+	case v.Assumed && leg.Outcome != exchange.OutcomeNone:
+		return SettledBefore, *view
 	case leg.Outcome == exchange.OutcomeNone:
 		return SettledInFlight, *view
 	case (leg.Status == exchange.LegSold || leg.Status == exchange.LegReturned) == v.Accepted:
@@ -131,5 +139,8 @@ func (e *Engine) journal(view *exchange.LeadView, ev exchange.Event, done Settle
 		return SettledFailed, *view
 	}
 	view.Apply(exchange.Entry{Seq: w.first, At: now.UnixNano(), Event: ev})
+	if settled, ok := ev.(*exchange.LegSettled); ok {
+		e.m.settled[settled.By][boolIndex(settled.Accepted)].Inc()
+	}
 	return done, *view
 }
