@@ -3,12 +3,10 @@ package adapters
 import (
 	"errors"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-	"unsafe"
 
 	"vendue/exchange"
 	"vendue/exchange/schema"
@@ -186,43 +184,11 @@ func textOf(v gjson.Result, bytesMax int) (string, bool) {
 	}
 }
 
-// names are the fields of an answer that count.
-type names [5]string
-
 // The fields of the two answers, in the order that their readers take them.
 var (
 	pingNames = names{"bid", "token", "expires_in"}
 	postNames = names{"accepted", "id", "redirect_url", "price", "reason"}
 )
-
-// readObject reads body as one JSON object and returns the values of the
-// fields that want names, in its order; those that it lacks do not exist. A
-// field given twice is a fault: which one counts would be a guess.
-//
-// The values are views of body; a caller that keeps one clones it.
-func readObject(body []byte, want *names) (got [len(names{})]gjson.Result, fault string) {
-	if !gjson.ValidBytes(body) {
-		return got, "body: expected JSON"
-	}
-	// A view instead of a copy: body is not written to until the caller is done.
-	doc := gjson.Parse(unsafe.String(unsafe.SliceData(body), len(body)))
-	if !doc.IsObject() {
-		return got, "body: expected a JSON object"
-	}
-	doc.ForEach(func(key, value gjson.Result) bool {
-		i := slices.Index(want[:], key.Str)
-		if i < 0 || key.Str == "" {
-			return true
-		}
-		if got[i].Exists() {
-			fault = "body: a field is given twice"
-			return false
-		}
-		got[i] = value
-		return true
-	})
-	return got, fault
-}
 
 func unknown(detail string) Verdict {
 	return Verdict{Outcome: exchange.OutcomeUnknown, Reason: exchange.ReasonBuyerError, Detail: detail}

@@ -1,0 +1,185 @@
+package adapters
+
+import (
+	"slices"
+	"unsafe"
+
+	"github.com/tidwall/gjson"
+)
+
+// names are the fields of an answer that count.
+type names [5]string
+
+// values are the fields' values, in the order of their names; those that the answer lacks do not exist.
+type values [len(names{})]gjson.Result
+
+// The faults of an answer as a whole.
+const (
+	faultJSON   = "body: expected JSON"
+	faultObject = "body: expected a JSON object"
+	faultTwice  = "body: a field is given twice"
+)
+
+// readObject reads body as one JSON object and returns the values of the
+// fields that want names. A field given twice is a fault: which one counts
+// would be a guess.
+//
+// The values are views of body; a caller that keeps one clones it.
+func readObject(body []byte, want *names) (got values, fault string) {
+	// A view instead of a copy: body is not written to until the caller is done.
+	text := unsafe.String(unsafe.SliceData(body), len(body))
+	f := flat{text: text}
+	if got, ok := f.read(want); ok {
+		return got, ""
+	}
+	return readAny(text, want)
+}
+
+// readAny judges every body: what flat does not read, and what is at fault.
+func readAny(text string, want *names) (got values, fault string) {
+	if !gjson.Valid(text) {
+		return got, faultJSON
+	}
+	doc := gjson.Parse(text)
+	if !doc.IsObject() {
+		return got, faultObject
+	}
+	doc.ForEach(func(key, value gjson.Result) bool {
+		i := slices.Index(want[:], key.Str)
+		if i < 0 || key.Str == "" {
+			return true
+		}
+		if got[i].Exists() {
+			fault = faultTwice
+			return false
+		}
+		got[i] = value
+		return true
+	})
+	return got, fault
+}
+
+// flat reads, in one pass, the object that nearly every answer is: plain
+// names, and strings without escapes, numbers without exponents, true, false
+// and null. It gives up at anything else, which says nothing of that thing.
+type flat struct {
+	text string
+	pos  int
+}
+
+func (f *flat) read(want *names) (got values, ok bool) {
+	if f.next() != '{' {
+		return got, false
+	}
+	f.pos++
+	for {
+		if f.next() != '"' {
+			return got, false // an empty object too
+		}
+		name, ok := f.str()
+		if !ok || f.next() != ':' {
+			return got, false
+		}
+		f.pos++
+		value, ok := f.value()
+		if !ok {
+			return got, false
+		}
+		if i := slices.Index(want[:], name.Str); i >= 0 && name.Str != "" {
+			if got[i].Exists() {
+				return got, false
+			}
+			got[i] = value
+		}
+		switch f.next() {
+		case ',':
+			f.pos++
+		case '}':
+			f.pos++
+			return got, f.next() == 0 && f.pos == len(f.text)
+		default:
+			return got, false
+		}
+	}
+}
+
+// next passes over white space and returns the byte that follows, 0 at the end.
+func (f *flat) next() byte {
+	for f.pos < len(f.text) {
+		switch c := f.text[f.pos]; c {
+		case ' ', '\t', '\n', '\r':
+			f.pos++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+func (f *flat) value() (v gjson.Result, ok bool) {
+	switch c := f.next(); {
+	case c == '"':
+		return f.str()
+	case c == '-' || '0' <= c && c <= '9':
+		return f.number()
+	case c == 't':
+		return f.word("true", gjson.True)
+	case c == 'f':
+		return f.word("false", gjson.False)
+	case c == 'n':
+		return f.word("null", gjson.Null)
+	default:
+		return v, false
+	}
+}
+
+func (f *flat) word(text string, kind gjson.Type) (v gjson.Result, ok bool) {
+	end := f.pos + len(text)
+	if end > len(f.text) || f.text[f.pos:end] != text {
+		return v, false
+	}
+	f.pos = end
+	return gjson.Result{Type: kind, Raw: text}, true
+}
+
+// str reads a string from its opening quote on.
+func (f *flat) str() (v gjson.Result, ok bool) {
+	for i := f.pos + 1; i < len(f.text); i++ {
+		switch c := f.text[i]; {
+		case c == '"':
+			raw := f.text[f.pos : i+1]
+			f.pos = i + 1
+			return gjson.Result{Type: gjson.String, Raw: raw, Str: raw[1 : len(raw)-1]}, true
+		case c < ' ' || c == '\\':
+			return v, false
+		}
+	}
+	return v, false
+}
+
+// number reads a number. Nobody asks for its value as a float, so it has none.
+func (f *flat) number() (v gjson.Result, ok bool) {
+	start := f.pos
+	if f.text[f.pos] == '-' {
+		f.pos++
+	}
+	whole := f.pos
+	f.digits()
+	if n := f.pos - whole; n == 0 || n > 1 && f.text[whole] == '0' {
+		return v, false
+	}
+	if f.pos < len(f.text) && f.text[f.pos] == '.' {
+		f.pos++
+		from := f.pos
+		if f.digits(); f.pos == from {
+			return v, false
+		}
+	}
+	return gjson.Result{Type: gjson.Number, Raw: f.text[start:f.pos]}, true
+}
+
+func (f *flat) digits() {
+	for f.pos < len(f.text) && '0' <= f.text[f.pos] && f.text[f.pos] <= '9' {
+		f.pos++
+	}
+}
