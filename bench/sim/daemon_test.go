@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -184,15 +185,33 @@ func (o *operator) slowDisk(l *life, then func(path string, sync bool) error) {
 				return err
 			}
 		}
-		if !sync || !isJournalLog(path) || o.plan.syncMax == 0 {
+		if !sync || !isJournalLog(path) || o.plan.syncMax == 0 || !inFlushLoop() {
 			return nil
 		}
 		mu.Lock()
 		wait := time.Duration(r.Int64N(int64(o.plan.syncMax)))
 		mu.Unlock()
-		time.Sleep(wait) // Pebble holds no lock while it syncs its log
+		time.Sleep(wait)
 		return nil
 	})
+}
+
+// inFlushLoop tells whether the caller is Pebble's own goroutine that syncs the
+// log, which holds no lock. A sync may also come from a commit that begins a
+// new log: it holds the lock of all commits, and in a bubble time stands still
+// while anyone waits for a lock, so a sleep there never ends.
+func inFlushLoop() bool {
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs[:])])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, "(*LogWriter).flushLoop") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 func isJournalLog(path string) bool {

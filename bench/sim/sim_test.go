@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -59,7 +60,10 @@ func TestSeeds(t *testing.T) {
 			emptyPools()
 			note(t, seed)
 			w := &scene{t: t, plan: newPlan(seed), tally: newTally(), dir: t.TempDir()}
-			hung := time.AfterFunc(seedMax, func() { panic(fmt.Sprintf("seed %d hangs", seed)) })
+			hung := time.AfterFunc(seedMax, func() {
+				debug.SetTraceback("all")
+				panic(fmt.Sprintf("seed %d hangs", seed))
+			})
 			synctest.Test(t, func(*testing.T) { w.run() })
 			hung.Stop()
 			hours += w.took
