@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +20,9 @@ import (
 const (
 	// batchMax is how many entries one batch takes at most.
 	batchMax = 1024
+	// gatherPause is how long entries gather while they come faster than batches are worth. The first after a quiet
+	// time is followed at once.
+	gatherPause = 10 * time.Millisecond
 	// faultPause is how long the follower waits after a fault before it tries again.
 	faultPause = time.Second
 	logEvery   = time.Minute
@@ -142,11 +147,14 @@ func (a *Attribution) follow(ctx context.Context) {
 				continue
 			}
 		}
-		if err == nil || ctx.Err() != nil {
+		if err == nil && n == batchMax || ctx.Err() != nil {
 			continue
 		}
-		a.failed(err)
-		pause.Reset(faultPause)
+		pause.Reset(gatherPause)
+		if err != nil {
+			a.failed(err)
+			pause.Reset(faultPause)
+		}
 		select {
 		case <-ctx.Done():
 		case <-pause.C:
@@ -273,6 +281,7 @@ type overlay struct {
 type write struct {
 	value []byte
 	gone  bool
+	fresh bool // the space does not hold the key
 }
 
 func newOverlay(space Space) *overlay {
@@ -286,12 +295,27 @@ func (o *overlay) get(key []byte) ([]byte, bool, error) {
 	return o.space.Get(key)
 }
 
-func (o *overlay) set(key, value []byte) { o.writes[string(key)] = write{value: value} }
-func (o *overlay) del(key []byte)        { o.writes[string(key)] = write{gone: true} }
+func (o *overlay) set(key, value []byte) {
+	o.writes[string(key)] = write{value: value, fresh: o.writes[string(key)].fresh}
+}
 
+func (o *overlay) create(key, value []byte) {
+	o.writes[string(key)] = write{value: value, fresh: true}
+}
+
+// del removes a key. One that was created here leaves no trace: most leads begin and end within one batch.
+func (o *overlay) del(key []byte) {
+	if o.writes[string(key)].fresh {
+		delete(o.writes, string(key))
+		return
+	}
+	o.writes[string(key)] = write{gone: true}
+}
+
+// write puts all of it into a batch, in the order of the keys, which is how the space takes it cheapest.
 func (o *overlay) write(b Batch) {
-	for key, w := range o.writes {
-		if w.gone {
+	for _, key := range slices.Sorted(maps.Keys(o.writes)) {
+		if w := o.writes[key]; w.gone {
 			b.Delete([]byte(key))
 		} else {
 			b.Set([]byte(key), w.value)

@@ -16,6 +16,7 @@ import (
 type view interface {
 	get(key []byte) (value []byte, ok bool, err error)
 	set(key, value []byte)
+	create(key, value []byte) // set of a key that the space does not hold
 	del(key []byte)
 }
 
@@ -71,20 +72,24 @@ func (f *fold) offerSet(ev *exchange.OfferSet) {
 }
 
 func (f *fold) started(at int64, ev *exchange.PostStarted) error {
+	attempt := openAttempt{no: ev.Attempt, at: at, contract: ev.Contract, buyer: ev.Buyer, revenue: ev.Bid, payout: ev.Payout}
+	if ev.Lead != nil { // the lead's first event: nothing is known of it
+		o := openLead{
+			at: at, seller: ev.Lead.Seller, currency: ev.Lead.Currency, test: ev.Lead.Test, source: ev.Lead.Source,
+			attempts: []openAttempt{attempt},
+		}
+		f.view.create(openKey(ev.LeadID), o.encode())
+		return nil
+	}
 	o, known, err := f.open(ev.LeadID)
 	if err != nil {
 		return err
 	}
-	if !known && ev.Lead == nil || len(o.attempts) >= openAttemptsMax {
+	if !known || len(o.attempts) >= openAttemptsMax {
 		f.orphans++
 		return nil
 	}
-	if ev.Lead != nil {
-		o = openLead{at: at, seller: ev.Lead.Seller, currency: ev.Lead.Currency, test: ev.Lead.Test, source: ev.Lead.Source}
-	}
-	o.attempts = append(o.attempts, openAttempt{
-		no: ev.Attempt, at: at, contract: ev.Contract, buyer: ev.Buyer, revenue: ev.Bid, payout: ev.Payout,
-	})
+	o.attempts = append(o.attempts, attempt)
 	f.view.set(openKey(ev.LeadID), o.encode())
 	return nil
 }

@@ -96,6 +96,8 @@ func (c *checker) get(key []byte) ([]byte, bool, error) {
 
 func (c *checker) del(key []byte) { delete(c.open, string(key)) }
 
+func (c *checker) create(key, value []byte) { c.set(key, value) }
+
 func (c *checker) set(key, value []byte) {
 	switch string(key[:1]) {
 	case prefixOpen:
