@@ -360,7 +360,7 @@ func (h *story) doubts() string {
 	doubts, total, err := h.engine.Doubts(10)
 	h.must(err)
 	for _, d := range doubts {
-		fmt.Fprintf(&out, "%s leg %d %s of %s %s, %s old, conflict %t\n", h.lead(d.LeadID), d.Leg, d.Contract, d.Buyer, d.Bid, time.Since(d.Since), d.Conflict)
+		fmt.Fprintf(&out, "%s leg %d %s of %s %s, %s old, conflict %t\n", h.lead(d.LeadID), d.Leg, d.Contract, d.Buyer, d.Bid, time.Since(d.Since).Truncate(time.Second), d.Conflict)
 	}
 	conflicts, open, err := h.engine.Conflicts(10)
 	h.must(err)
@@ -372,7 +372,7 @@ func (h *story) doubts() string {
 	if n != open || len(conflicts) != open || len(doubts) != total {
 		h.t.Errorf("%d and %d conflicts open, %d listed", n, open, len(conflicts))
 	}
-	fmt.Fprintf(&out, "%d in doubt, the oldest for %s; %d in conflict; %d leads kept\n", total, oldest, n, kept)
+	fmt.Fprintf(&out, "%d in doubt, the oldest for %s; %d in conflict; %d leads kept\n", total, oldest.Truncate(time.Second), n, kept)
 	return out.String()
 }
 
