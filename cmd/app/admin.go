@@ -62,10 +62,7 @@ func (a *App) handleAdmin(ctx *fasthttp.RequestCtx, trusted bool) {
 		if a.operator(ctx, trusted) {
 			a.tellReload(ctx)
 		}
-	case path == "/api/settle":
-		if a.operator(ctx, trusted) {
-			a.settle(ctx)
-		}
+	case a.handleDoubt(ctx, path, trusted):
 	default:
 		a.api.WriteProblem(ctx, fasthttp.StatusNotFound, "no such path")
 	}
@@ -78,16 +75,20 @@ func (a *App) operator(ctx *fasthttp.RequestCtx, trusted bool) bool {
 		a.api.WriteProblem(ctx, fasthttp.StatusMethodNotAllowed, "expected POST")
 		return false
 	}
-	key := ctx.Request.Header.Peek("X-Api-Key")
-	if auth, ok := strings.CutPrefix(string(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)), "Bearer "); ok {
-		key = []byte(auth)
-	}
-	p, known := a.cfg.Load().Market.Keys[sha256.Sum256(key)]
-	if trusted || (known && p.Operator != "") {
+	if trusted || a.principal(ctx).Operator != "" {
 		return true
 	}
 	a.api.WriteProblem(ctx, fasthttp.StatusUnauthorized, "expected an operator's key")
 	return false
+}
+
+// principal returns whose key a request bears, the zero one if nobody's.
+func (a *App) principal(ctx *fasthttp.RequestCtx) exchange.Principal {
+	key := ctx.Request.Header.Peek("X-Api-Key")
+	if auth, ok := strings.CutPrefix(string(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)), "Bearer "); ok {
+		key = []byte(auth)
+	}
+	return a.cfg.Load().Market.Keys[sha256.Sum256(key)]
 }
 
 func (a *App) ready(ctx *fasthttp.RequestCtx) {

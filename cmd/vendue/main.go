@@ -31,7 +31,8 @@ func run(args []string) int {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(serveCommand(), checkCommand(), demoCommand(), explainCommand(), logCommand(), verifyCommand(), keyCommand())
+	root.AddCommand(serveCommand(), checkCommand(), demoCommand(), explainCommand(), logCommand(), verifyCommand(), keyCommand(),
+		doubtCommand(), conflictsCommand())
 	root.SetArgs(args)
 	err := root.Execute()
 	var found wanting
