@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/signal"
@@ -37,7 +38,7 @@ func logCommand() *cobra.Command {
 			}
 			ctx, cancel := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer cancel()
-			return printLog(ctx, data, kind, q)
+			return printLog(ctx, cmd.OutOrStdout(), data, q)
 		},
 	}
 	needFlag(c, &data, "data", "the data directory")
@@ -48,7 +49,11 @@ func logCommand() *cobra.Command {
 	return c
 }
 
-func printLog(ctx context.Context, data, kind string, q app.LogQuery) error {
+func printLog(ctx context.Context, out io.Writer, data string, q app.LogQuery) error {
+	kind := ""
+	if q.Kind != 0 {
+		kind = q.Kind.String()
+	}
 	s, daemon, err := openJournal(data)
 	if err != nil {
 		return err
@@ -58,24 +63,24 @@ func printLog(ctx context.Context, data, kind string, q app.LogQuery) error {
 		if q.Follow {
 			query.Set("follow", "1")
 		}
-		return askDaemon(daemon, "/api/log", query, os.Stdout)
+		return askDaemon(daemon, "/api/log", query, out)
 	}
 	defer func() { _ = s.Close() }()
 	q.From = max(q.From, 1)
 	follow := q.Follow
 	q.Follow = false // nothing is appended while the directory is ours
-	w := bufio.NewWriter(os.Stdout)
+	w := bufio.NewWriter(out)
 	if err := errors.Join(app.WriteLog(ctx, s, q, w), w.Flush()); err != nil {
 		return wanting{err}
 	}
 	if follow {
-		return followLater(ctx, s, data, kind)
+		return followLater(ctx, out, s, data, kind)
 	}
 	return nil
 }
 
 // followLater waits for an exchange to take the directory and follows it from where the journal ended.
-func followLater(ctx context.Context, s *store.Store, data, kind string) error {
+func followLater(ctx context.Context, out io.Writer, s *store.Store, data, kind string) error {
 	from := s.Seq() + 1
 	if err := s.Close(); err != nil {
 		return wanting{err}
@@ -89,7 +94,7 @@ func followLater(ctx context.Context, s *store.Store, data, kind string) error {
 		case <-tick.C:
 		}
 		query := url.Values{"from": {strconv.FormatUint(from, 10)}, "type": {kind}, "follow": {"1"}}
-		if err := askDaemon(app.SocketClient(data), "/api/log", query, os.Stdout); err == nil {
+		if err := askDaemon(app.SocketClient(data), "/api/log", query, out); err == nil {
 			return nil
 		}
 	}

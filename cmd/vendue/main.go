@@ -22,7 +22,9 @@ type wanting struct{ error }
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-func run(args []string) int {
+func run(args []string) int { return runWith(args, os.Stdout, os.Stderr) }
+
+func runWith(args []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use:           "vendue",
 		Short:         "A ping-post lead exchange",
@@ -34,6 +36,8 @@ func run(args []string) int {
 	root.AddCommand(serveCommand(), checkCommand(), demoCommand(), explainCommand(), logCommand(), verifyCommand(), keyCommand(),
 		doubtCommand(), conflictsCommand())
 	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
 	err := root.Execute()
 	var found wanting
 	switch {
@@ -41,11 +45,11 @@ func run(args []string) int {
 		return exitFine
 	case errors.As(err, &found):
 		if text := err.Error(); text != "" {
-			fmt.Fprintln(os.Stderr, text)
+			fmt.Fprintln(stderr, text)
 		}
 		return exitWanted
 	default:
-		fmt.Fprintf(os.Stderr, "vendue: %v\n\nRun 'vendue --help', or 'vendue COMMAND --help', for how it is used.\n", err)
+		fmt.Fprintf(stderr, "vendue: %v\n\nRun 'vendue --help', or 'vendue COMMAND --help', for how it is used.\n", err)
 		return exitUsage
 	}
 }
