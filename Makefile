@@ -8,6 +8,7 @@ SEEDS       ?= 1000
 CYCLES      ?= 20
 FUZZTIME    ?= 20s
 COUNT       ?= 10
+BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test check fmt vet lint imports tidy race fuzz fuzz-short sim crash mutants bench bench-quick microbench chromium clean
@@ -69,6 +70,20 @@ crash: ## kill -9 the real binary CYCLES times under load and reconcile everyone
 
 mutants: ## break the product on purpose, one way at a time; every break must be noticed
 	$(GO) test ./bench/mutants -count=1 -timeout=0 -mutants.all -v
+
+bench: ## measure the exchange beside bare fan-outs, under ten minutes; writes bench/results/DATE-bench.md
+	@mkdir -p $(BIN)
+	$(GO) build -o $(BIN)/bench ./bench/cmd/bench
+	$(BIN)/bench $(BENCH)
+
+bench-quick: ## the same with one round and fewer cases, about a minute
+	@$(MAKE) --no-print-directory bench BENCH="-quick $(BENCH)"
+
+# Compare two trees: make microbench; change something; make microbench OLD=bin/micro.old
+microbench: ## benchmarks of every room, COUNT times, into bin/micro.txt; OLD=FILE compares with benchstat
+	@mkdir -p $(BIN); if [ -f $(BIN)/micro.txt ]; then cp $(BIN)/micro.txt $(BIN)/micro.old; fi
+	@set -o pipefail; $(GO) test -run '^$$$$' -bench . -benchmem -count $(COUNT) ./... | grep -v -e 'no test files' -e '^PASS' -e '^ok' | tee $(BIN)/micro.txt
+	@if [ -n "$(OLD)" ]; then $(GO) run $(BENCHSTAT) $(OLD) $(BIN)/micro.txt; fi
 
 clean:
 	rm -rf $(BIN)

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"vendue/bench/load"
@@ -28,13 +27,13 @@ type flow struct {
 }
 
 // affiliatesPart: clicks, events attributed, and postbacks delivered to local
-// trackers, four per sale so that deliveries are what there is too much of.
+// trackers, four per sale.
 func affiliatesPart(ctx context.Context, t *tour) error {
 	addrs, err := t.buyers(ctx, "-n", "10")
 	if err != nil {
 		return err
 	}
-	trackers, err := t.buyers(ctx, "-n", fmt.Sprint(affiliates))
+	crowd, trackers, err := t.crowd(ctx, "trackers", "-n", fmt.Sprint(affiliates))
 	if err != nil {
 		return err
 	}
@@ -42,12 +41,11 @@ func affiliatesPart(ctx context.Context, t *tour) error {
 	if err != nil {
 		return err
 	}
-	served := func() (float64, error) { return countServed(trackers[0]) }
 	clicks, err := t.clicks(ctx, e)
 	if err != nil {
 		return err
 	}
-	sales, err := t.deliveries(ctx, e, served)
+	sales, err := t.deliveries(ctx, e, crowd)
 	if err != nil {
 		return err
 	}
@@ -85,59 +83,56 @@ func followed(name string, before, after world.Metrics) flow {
 		remarks: fmt.Sprintf("in the %.2f s its batches took; %.0f behind at the end of the load", busy, after.Sum("vendue_attribution_lag_entries"))}
 }
 
-// deliveries sells for a while, and then watches the postbacks that still wait.
-func (t *tour) deliveries(ctx context.Context, e *exchange, served func() (float64, error)) ([]flow, error) {
+// deliveries sells while the trackers stand still, and then lets them go on and
+// watches what has gathered. Trackers that answer during the sales were tried:
+// deliveries kept up, and so their rate was only that of the sales.
+func (t *tour) deliveries(ctx context.Context, e *exchange, trackers *child) ([]flow, error) {
 	before, err := e.metrics()
 	if err != nil {
 		return nil, err
 	}
-	start, err := look(e, served)
-	if err != nil {
+	if err := trackers.pause(); err != nil {
 		return nil, err
 	}
 	sales, _, err := once(ctx, e.side("sales", strictSteps()), pace{measure: t.sales})
 	if err != nil {
 		return nil, err
 	}
-	middle, err := look(e, served)
+	if err := e.await(ctx, func(m world.Metrics) bool { return m.Sum("vendue_attribution_lag_entries") == 0 }); err != nil {
+		return nil, err
+	}
+	start, err := look(e)
 	if err != nil {
 		return nil, err
 	}
-	after, err := e.metrics()
+	if err := trackers.resume(); err != nil {
+		return nil, err
+	}
+	if err := e.await(ctx, func(m world.Metrics) bool { return m.Sum("vendue_attribution_postback_waiting") == 0 }); err != nil {
+		return nil, err
+	}
+	end, err := look(e)
 	if err != nil {
 		return nil, err
 	}
-	end, err := drained(ctx, e, served)
-	if err != nil {
-		return nil, err
-	}
-	sold := (end.served - start.served) / affiliates
 	f := []flow{
-		{name: fmt.Sprintf("strict directs, %d postbacks each", affiliates), rate: sales.rate, cpu: sales.cpu, remarks: fmt.Sprintf("%.0f sold; bad %.0f", sold, sales.bad)},
-		followed("events attributed: sales", before, after),
-		between("postbacks delivered beside the sales", start, middle),
-		between("postbacks delivered after the last sale", middle, end),
+		{name: fmt.Sprintf("strict directs, %d postbacks each, none delivered yet", affiliates), rate: sales.rate, cpu: sales.cpu, remarks: fmt.Sprintf("bad %.0f", sales.bad)},
+		followed("events attributed: sales", before, start.page),
+		between("postbacks delivered", start, end),
 	}
-	f[2].remarks = "the CPU is that of the sales too"
-	f[3].remarks = fmt.Sprintf("%.0f were waiting", end.served-middle.served)
+	f[2].remarks = fmt.Sprintf("%.0f that had gathered, in %.2f s", f[2].items, end.at.Sub(start.at).Seconds())
 	return f, nil
 }
 
-// moment is how far deliveries are, and what the exchange has spent.
+// moment is how far an exchange is, and what it has spent.
 type moment struct {
-	at      time.Time
-	served  float64
-	waiting float64
-	cpu     time.Duration
+	at   time.Time
+	page world.Metrics
+	cpu  time.Duration
 }
 
-func look(e *exchange, served func() (float64, error)) (m moment, err error) {
-	page, err := e.metrics()
-	if err != nil {
-		return m, err
-	}
-	m.waiting = page.Sum("vendue_attribution_postback_waiting") + page.Sum("vendue_attribution_lag_entries")
-	if m.served, err = served(); err != nil {
+func look(e *exchange) (m moment, err error) {
+	if m.page, err = e.metrics(); err != nil {
 		return m, err
 	}
 	m.at = time.Now()
@@ -145,40 +140,31 @@ func look(e *exchange, served func() (float64, error)) (m moment, err error) {
 	return m, err
 }
 
-func drained(ctx context.Context, e *exchange, served func() (float64, error)) (m moment, err error) {
+// await looks at the exchange's metrics until they are as wanted, or backlogMax has passed.
+func (e *exchange) await(ctx context.Context, wanted func(world.Metrics) bool) error {
 	tick := time.NewTicker(backlogTick)
 	defer tick.Stop()
-	limit := time.NewTimer(backlogMax)
-	defer limit.Stop()
+	ctx, cancel := context.WithTimeout(ctx, backlogMax)
+	defer cancel()
 	for {
-		if m, err = look(e, served); err != nil || m.waiting == 0 {
-			return m, err
+		m, err := e.metrics()
+		if err != nil || wanted(m) {
+			return err
 		}
 		select {
 		case <-tick.C:
-		case <-limit.C:
-			return m, nil
 		case <-ctx.Done():
-			return m, fmt.Errorf("stopped: %w", ctx.Err())
+			return fmt.Errorf("the exchange did not catch up: %w", ctx.Err())
 		}
 	}
 }
 
 func between(name string, a, b moment) flow {
-	f := flow{name: name, items: b.served - a.served, rate: (b.served - a.served) / b.at.Sub(a.at).Seconds()}
+	const delivered = "vendue_attribution_postback_delivered"
+	f := flow{name: name, items: b.page.Sum(delivered) - a.page.Sum(delivered)}
+	f.rate = f.items / b.at.Sub(a.at).Seconds()
 	if f.items > 0 {
 		f.cpu = float64((b.cpu - a.cpu).Microseconds()) / f.items
 	}
 	return f
-}
-
-// countServed asks the simulated trackers how many requests came.
-func countServed(addr string) (float64, error) {
-	c := world.NewClient(addr, nil)
-	defer c.Close()
-	r, err := c.Do(world.Call{Method: "GET", Path: "/served", Timeout: 5 * time.Second})
-	if err != nil {
-		return 0, fmt.Errorf("cannot ask %s: %w", strings.TrimPrefix(addr, "http://"), err)
-	}
-	return r.Get("served").Float(), nil
 }

@@ -105,6 +105,18 @@ func (c *child) tail() string {
 	return string(b[max(len(b)-tailBytes, 0):])
 }
 
+// pause stops the child where it stands, as a network that went away; resume lets it go on.
+func (c *child) pause() error { return c.signal(syscall.SIGSTOP) }
+
+func (c *child) resume() error { return c.signal(syscall.SIGCONT) }
+
+func (c *child) signal(s syscall.Signal) error {
+	if err := c.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("cannot signal %s: %w", c.name, err)
+	}
+	return nil
+}
+
 // kill ends the child at once and waits. It may be called after its end.
 func (c *child) kill() {
 	_ = c.cmd.Process.Kill() // it may have ended by itself
@@ -113,8 +125,8 @@ func (c *child) kill() {
 
 // drain asks the child to end, and kills it if it does not.
 func (c *child) drain() error {
-	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("cannot signal %s: %w", c.name, err)
+	if err := c.signal(syscall.SIGTERM); err != nil {
+		return err
 	}
 	limit := time.NewTimer(drainMax)
 	defer limit.Stop()

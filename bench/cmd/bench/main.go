@@ -143,11 +143,11 @@ type scale struct {
 
 var (
 	full = scale{
-		rounds: 3, warm: 400 * time.Millisecond, closed: 1500 * time.Millisecond, open: 2500 * time.Millisecond, counts: []int{1, 5, 20, 50},
+		rounds: 3, warm: 400 * time.Millisecond, closed: 1500 * time.Millisecond, open: 2200 * time.Millisecond, counts: []int{1, 5, 20, 50},
 		delays: []time.Duration{0, 10 * time.Millisecond, 50 * time.Millisecond}, contracts: []int{100, 10_000}, sales: 4 * time.Second, probe: time.Second,
 	}
 	short = scale{
-		rounds: 1, warm: 300 * time.Millisecond, closed: 1500 * time.Millisecond, open: 2 * time.Second, counts: []int{1, 50},
+		rounds: 1, warm: 300 * time.Millisecond, closed: time.Second, open: 1500 * time.Millisecond, counts: []int{50},
 		delays: []time.Duration{10 * time.Millisecond}, contracts: []int{100, 10_000}, sales: 2 * time.Second, probe: 500 * time.Millisecond,
 	}
 )

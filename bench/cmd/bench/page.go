@@ -243,16 +243,20 @@ func (p *page) delays(all []delayRows) {
 	p.sections = append(p.sections, s)
 }
 
-// hang shows what one buyer that never answers does to those who ask it, and to those who do not.
-func (p *page) hang(rows []row) {
+// hang shows what one buyer that never answers does to those who ask it, and to
+// those who do not. late of all pings to it were given up at the deadline.
+func (p *page) hang(rows []row, late, all float64) {
 	s := section{
 		title: "One of ten buyers never answers",
-		notes: []string{fmt.Sprintf("Open loop, %d pings a second to each campaign; window and ping timeout %d ms. CPU is of the whole exchange over the one campaign's units.", hangRate, windowMs)},
-		head:  []string{"campaign", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "CPU us", "faults"},
+		notes: []string{
+			fmt.Sprintf("Open loop, %d pings a second with it and %d without; window and ping timeout %d ms.", hangRate, spareRate, windowMs),
+			fmt.Sprintf("Of %.0f pings to it %.0f were waited for until the end; any others the exchange did not send.", all, late),
+		},
+		head: []string{"campaign", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "faults"},
 	}
 	for i := range rows {
 		m := &rows[i].median
-		s.lines = append(s.lines, []string{rows[i].name, f2(m.p50 / 1000), f2(m.p99 / 1000), f2(m.p999 / 1000), f2(m.most / 1000), f1(m.cpu), faults(&rows[i])})
+		s.lines = append(s.lines, []string{rows[i].name, f2(m.p50 / 1000), f2(m.p99 / 1000), f2(m.p999 / 1000), f2(m.most / 1000), faults(&rows[i])})
 	}
 	p.sections = append(p.sections, s)
 	alone, beside, with := &rows[0].median, &rows[1].median, &rows[2].median

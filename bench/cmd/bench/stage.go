@@ -61,11 +61,18 @@ func (s *stage) start(name string, env []string, argv ...string) (*child, error)
 
 // buyers starts simulated buyers and returns host:port of each.
 func (s *stage) buyers(ctx context.Context, args ...string) ([]string, error) {
-	c, err := s.start("buyers", nil, append([]string{s.self, "buyers"}, args...)...)
+	_, addrs, err := s.crowd(ctx, "buyers", args...)
+	return addrs, err
+}
+
+// crowd is buyers, and the process they are in.
+func (s *stage) crowd(ctx context.Context, name string, args ...string) (*child, []string, error) {
+	c, err := s.start(name, nil, append([]string{s.self, "buyers"}, args...)...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return c.addresses(ctx)
+	addrs, err := c.addresses(ctx)
+	return c, addrs, err
 }
 
 // side is one thing that is measured: an address, a process and what it is asked.
