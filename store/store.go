@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/cockroachdb/pebble/v2"
@@ -55,6 +56,7 @@ type Store struct {
 	durable   watermark
 	appending atomic.Bool
 	appender  appender // owned by whoever set appending
+	pace      pace
 
 	snapshots sync.Mutex // one SaveSnapshot at a time
 
@@ -74,7 +76,7 @@ func Open(cfg Config) (*Store, error) { return open(cfg, false) }
 func OpenReadOnly(cfg Config) (*Store, error) { return open(cfg, true) }
 
 func open(cfg Config, readOnly bool) (s *Store, err error) {
-	s = &Store{cfg: cfg, fs: cfg.FS, readOnly: readOnly, closed: make(chan struct{})}
+	s = &Store{cfg: cfg, fs: cfg.FS, readOnly: readOnly, closed: make(chan struct{}), pace: pace{began: time.Now()}}
 	if s.fs == nil {
 		s.fs = vfs.Default
 	}
@@ -206,6 +208,7 @@ func (s *Store) openDB() (err error) {
 	opts := pebbleOptions(s.fs, pebbleLog{s.fault})
 	opts.Lock, opts.ReadOnly = s.lock, s.readOnly
 	opts.CacheSize, opts.MemTableSize = 64<<20, 64<<20
+	opts.WALMinSyncInterval = func() time.Duration { return s.pace.after(s.seq.Load(), time.Since(s.pace.began)) }
 	s.db, err = openPebble(s.path(journalDir), opts)
 	return err
 }
