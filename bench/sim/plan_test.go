@@ -21,7 +21,7 @@ const (
 // Times of a run, in virtual time.
 const (
 	windowMax   = 250 * time.Millisecond
-	postWait    = 3 * time.Second
+	southWait   = 10 * time.Second // what a campaign has that names none
 	restartMax  = 2 * time.Second
 	drainMax    = 30 * time.Second
 	postbackMax = 12 * time.Hour // the schedule's steps up to the first of 6 h, and some more
@@ -40,8 +40,9 @@ type plan struct {
 	rate      float64
 	intruders int // people that are sent over and over, at once and later
 	syncMax   time.Duration
-	turns     []turn // what happens to the daemon, in order
-	doubtLeft bool   // some of what is in doubt stays so
+	postWait  time.Duration // of north's campaign; south's is southWait
+	turns     []turn        // what happens to the daemon, in order
+	doubtLeft bool          // some of what is in doubt stays so
 }
 
 // contract is one contract of the market; a reload may change its terms.
@@ -92,6 +93,7 @@ func newPlan(seed uint64) *plan {
 	}
 	p.weather = drawWeather(r)
 	p.syncMax = time.Duration(r.Int64N(int64(4 * time.Millisecond)))
+	p.postWait = time.Duration(600+r.IntN(2400)) * time.Millisecond
 	p.doubtLeft = r.IntN(3) == 0
 	for b := range 2 + r.IntN(4) {
 		name := fmt.Sprintf("buyer%d", b)
@@ -211,7 +213,7 @@ func (p *plan) shake(r *rand.Rand) {
 func (p *plan) config() string {
 	cfg := house.Config{
 		Listen: publicAddr, Admin: adminAddr, Data: dataDir,
-		Campaign: []string{fmt.Sprintf("window: %s", windowMax), fmt.Sprintf("post_wait: %s", postWait), "quote_ttl: 30s", "floor: 3.00", "margin: 20%"},
+		Campaign: []string{fmt.Sprintf("window: %s", windowMax), fmt.Sprintf("post_wait: %s", p.postWait), "quote_ttl: 30s", "floor: 3.00", "margin: 20%"},
 	}
 	for i := range p.contracts {
 		c := &p.contracts[i]

@@ -85,8 +85,12 @@ func (w *scene) open() {
 	}
 	intakes := []world.Intake{{Campaign: "north-auto", Key: house.NorthKey}, {Campaign: "south-auto", Key: house.SouthKey}, {Campaign: "north-auto", Key: house.NorthTestKey}}
 	for i, in := range intakes {
+		wait := p.postWait
+		if in.Key == house.SouthKey {
+			wait = southWait
+		}
 		w.sellers = append(w.sellers, world.NewSeller(world.Traffic{
-			Addr: publicAddr, Dial: w.dialWitnessed, Seed: p.seed, Campaigns: []world.Intake{in}, First: i * p.leads, Count: p.leads / (1 + i),
+			Addr: publicAddr, Dial: w.dialWitnessed(wait), Seed: p.seed, Campaigns: []world.Intake{in}, First: i * p.leads, Count: p.leads / (1 + i),
 			Rate: p.rate / float64(1+i), Direct: 0.3, ViaClick: 0.2, Named: 0.3, Offer: "auto", Affiliates: affiliates,
 		}))
 	}
@@ -99,12 +103,15 @@ func (w *scene) dial(address string, timeout time.Duration) (net.Conn, error) {
 	return w.net.dial(address, nil, timeout)
 }
 
-func (w *scene) dialWitnessed(address string, timeout time.Duration) (net.Conn, error) {
-	c, err := w.net.dial(address, nil, timeout)
-	if err != nil {
-		return nil, err
+// dialWitnessed dials for a seller whose posts are to be answered within wait.
+func (w *scene) dialWitnessed(wait time.Duration) world.Dial {
+	return func(address string, timeout time.Duration) (net.Conn, error) {
+		c, err := w.net.dial(address, nil, timeout)
+		if err != nil {
+			return nil, err
+		}
+		return &sellerWire{Conn: c, w: w.witness, wait: wait}, nil
 	}
-	return &sellerWire{Conn: c, w: w.witness}, nil
 }
 
 // play is the storm: traffic, gossip and intruders, while the operator works through its turns.
