@@ -67,7 +67,8 @@ func (a *App) sources() live.Sources {
 			}
 			return out
 		},
-		InDoubt: func() (int, exchange.Money) { return a.engine.InDoubt() },
+		InDoubt:  func() (int, exchange.Money) { return a.engine.InDoubt() },
+		Doubtful: func() (time.Duration, int) { return a.engine.Doubtful() },
 		Postbacks: func() live.Postbacks {
 			s := a.attribution.Stats()
 			return live.Postbacks{Waiting: int64(s.Postbacks.Waiting), Delivered: int64(s.Postbacks.Delivered), Dead: int64(s.Postbacks.Dead),

@@ -46,8 +46,10 @@ type answer struct {
 }
 
 type inDoubt struct {
-	Count int            `json:"count"`
-	Value exchange.Money `json:"value"`
+	Count     int            `json:"count"`
+	Value     exchange.Money `json:"value"`
+	OldestS   int64          `json:"oldest_s"`
+	Conflicts int            `json:"conflicts"`
 }
 
 // span is what some time brought. SpanS is how many whole seconds it is about.
@@ -159,6 +161,11 @@ func (l *Live) askSources(a *answer) {
 	}
 	if s.InDoubt != nil {
 		a.InDoubt.Count, a.InDoubt.Value = s.InDoubt()
+	}
+	if s.Doubtful != nil {
+		var oldest time.Duration
+		oldest, a.InDoubt.Conflicts = s.Doubtful()
+		a.InDoubt.OldestS = int64(oldest.Seconds())
 	}
 	if s.Postbacks != nil {
 		a.Postbacks = s.Postbacks()

@@ -47,6 +47,7 @@ func TestPageInChromium(t *testing.T) {
 	expectText(ctx, t, "#leads-sub", grouped(summary.Leads)+" since start")
 	expectText(ctx, t, "#contracts tbody tr:nth-child(2) td:nth-child(7)", grouped(rowNamed(t, summary.Contracts, "acme-west").Accepts))
 	expectText(ctx, t, "#doubt dd", "3")
+	expectText(ctx, t, "#conflicts dd", "2")
 	if caps := evaluate[string](ctx, t, `document.querySelector('#caps').textContent`); !strings.Contains(caps, "$4,211 of $20,000") {
 		t.Errorf("caps show %q: expected the spend cap of acme-west", caps)
 	}
@@ -329,7 +330,8 @@ func fullSources(clock *fakeClock) Sources {
 				{ID: "seller/north/total/spend", Per: "total", Unit: "spend", Limit: 900_000e6},
 			}
 		},
-		InDoubt: func() (int, exchange.Money) { return 3, dollars(52.25) },
+		InDoubt:  func() (int, exchange.Money) { return 3, dollars(52.25) },
+		Doubtful: func() (time.Duration, int) { return 2*time.Hour + 3*time.Minute, 2 },
 		Postbacks: func() Postbacks {
 			return Postbacks{Waiting: 12, Delivered: 15_880, Dead: 1, Credits: 15_893, Commission: dollars(62_114.4)}
 		},

@@ -23,7 +23,8 @@ const othersRow exchange.ContractID = "(others)"
 // called once per answer, never under a lock of Live's; a nil one reads as nothing.
 type Sources struct {
 	Caps      func() []Cap
-	InDoubt   func() (count int, value exchange.Money) // attempts whose outcome is unknown, and their bids
+	InDoubt   func() (count int, value exchange.Money)     // attempts whose outcome is unknown, and their bids
+	Doubtful  func() (oldest time.Duration, conflicts int) // how old the oldest of them is, and the verdicts against one that stands that nobody closed
 	Postbacks func() Postbacks
 	Journal   func() Journal
 	Config    func() Config

@@ -382,6 +382,8 @@
     const p = data.postbacks;
     fact('doubt', count(data.in_doubt.count), data.in_doubt.count > 0 && 'wrong');
     fact('doubt-value', money(data.in_doubt.value), data.in_doubt.count > 0 && 'wrong');
+    fact('doubt-oldest', data.in_doubt.count > 0 ? age(data.in_doubt.oldest_s) : '–', data.in_doubt.count > 0 && 'wrong');
+    fact('conflicts', count(data.in_doubt.conflicts), data.in_doubt.conflicts > 0 && 'broken');
     fact('waiting', count(p.waiting));
     fact('delivered', count(p.delivered));
     fact('dead', count(p.dead), p.dead > 0 && 'broken');
