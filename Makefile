@@ -76,13 +76,13 @@ bench: ## measure the exchange beside bare fan-outs, under ten minutes; writes b
 	$(GO) build -o $(BIN)/bench ./bench/cmd/bench
 	$(BIN)/bench $(BENCH)
 
-bench-quick: ## the same with one round and fewer cases, about a minute
-	@$(MAKE) --no-print-directory bench BENCH="-quick $(BENCH)"
+bench-quick: ## the same with one round and fewer cases, about a minute; writes bin/DATE-bench-quick.md
+	@$(MAKE) --no-print-directory bench BENCH="-quick -out $(BIN) $(BENCH)"
 
 # Compare two trees: make microbench; change something; make microbench OLD=bin/micro.old
 microbench: ## benchmarks of every room, COUNT times, into bin/micro.txt; OLD=FILE compares with benchstat
 	@mkdir -p $(BIN); if [ -f $(BIN)/micro.txt ]; then cp $(BIN)/micro.txt $(BIN)/micro.old; fi
-	@set -o pipefail; $(GO) test -run '^$$$$' -bench . -benchmem -count $(COUNT) ./... | grep -v -e 'no test files' -e '^PASS' -e '^ok' | tee $(BIN)/micro.txt
+	@set -o pipefail; $(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./... | grep -v -e 'no test files' -e '^PASS' -e '^ok' | tee $(BIN)/micro.txt
 	@if [ -n "$(OLD)" ]; then $(GO) run $(BENCHSTAT) $(OLD) $(BIN)/micro.txt; fi
 
 clean:

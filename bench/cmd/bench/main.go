@@ -148,6 +148,6 @@ var (
 	}
 	short = scale{
 		rounds: 1, warm: 300 * time.Millisecond, closed: time.Second, open: 1500 * time.Millisecond, counts: []int{50},
-		delays: []time.Duration{10 * time.Millisecond}, contracts: []int{100, 10_000}, sales: 2 * time.Second, probe: 500 * time.Millisecond,
+		delays: []time.Duration{10 * time.Millisecond}, contracts: []int{100, 10_000}, sales: 2 * time.Second, probe: time.Second,
 	}
 )

@@ -130,6 +130,16 @@ func f0(v float64) string { return fmt.Sprintf("%.0f", v) }
 func f1(v float64) string { return fmt.Sprintf("%.1f", v) }
 func f2(v float64) string { return fmt.Sprintf("%.2f", v) }
 
+// tellFaults shows the body of the first bad answer of each row that had one.
+func (s *section) tellFaults(rows []row) {
+	for i := range rows {
+		if r := &rows[i]; r.fault != "" {
+			_, body, _ := strings.Cut(r.fault, "\r\n\r\n")
+			s.notes = append(s.notes, fmt.Sprintf("The first bad answer of %s: `%.200s`", r.name, body))
+		}
+	}
+}
+
 // faults tells what went wrong in a row, as a cell.
 func faults(r *row) string {
 	m := &r.median
@@ -159,10 +169,8 @@ func (p *page) main(rows []row) {
 		}
 		s.lines = append(s.lines, []string{r.name, f1(m.cpu), f1(r.low) + "-" + f1(r.high), f2(ratio(m.cpu, raw)), f2(ratio(m.cpu, logged)), f2(ratio(m.cpu, fast)),
 			f0(m.rate), f0(m.p50), f0(m.p99), f0(m.p999), allocs, kb, f0(r.rss), faults(r)})
-		if r.fault != "" {
-			s.notes = append(s.notes, fmt.Sprintf("A bad answer of %s began: `%.120q`", r.name, r.fault))
-		}
 	}
+	s.tellFaults(rows)
 	p.sections = append(p.sections, s)
 	direct, ping := find(rows, nameDirect).median.cpu, find(rows, namePing).median.cpu
 	for _, g := range []struct {
@@ -191,6 +199,7 @@ func (p *page) byBuyers(byN map[int][]row) {
 	s.head = append(append(s.head, names...), "faults")
 	for _, n := range ns {
 		raw := find(byN[n], peers.Raw).median.cpu
+		s.tellFaults(byN[n])
 		line := []string{fmt.Sprint(n)}
 		bad := 0.0
 		for _, name := range names {
@@ -227,6 +236,7 @@ func (p *page) delays(all []delayRows) {
 			s.lines = append(s.lines, []string{d.delay.String(), r.name, f2(m.p50 / 1000), f2(m.p99 / 1000), f2(m.p999 / 1000),
 				f2((m.p50 - own) / 1000), f2((m.p99 - own) / 1000), f1(m.cpu), faults(r)})
 		}
+		s.tellFaults(d.rows)
 		s.notes = append(s.notes, fmt.Sprintf("At %s the exchange's own figures: a sync takes %.0f us (p50, append to disk), its lock is held for %.0f us (p99).", d.delay, d.syncP50, d.lockHeld))
 		if d.delay != 10*time.Millisecond {
 			continue
@@ -276,6 +286,7 @@ func (p *page) contracts(rows []row, ready time.Duration) {
 		r, m := &rows[i], &rows[i].median
 		s.lines = append(s.lines, []string{r.name, f1(m.cpu), f1(r.low) + "-" + f1(r.high), f0(m.rate), f0(m.p50), f0(m.p99), f0(m.mallocs), f0(r.rss), faults(r)})
 	}
+	s.tellFaults(rows)
 	p.sections = append(p.sections, s)
 	for _, what := range []string{"ping", "direct"} {
 		few, many := find(rows, what+", 100 contracts").median.cpu, find(rows, what+", 10000 contracts").median.cpu
@@ -295,6 +306,7 @@ func (p *page) tls(rows []row) {
 		r, m := &rows[i], &rows[i].median
 		s.lines = append(s.lines, []string{r.name, f1(m.cpu), f1(r.low) + "-" + f1(r.high), f0(m.rate), f0(m.p50), f0(m.p99), f0(m.mallocs), faults(r)})
 	}
+	s.tellFaults(rows)
 	p.sections = append(p.sections, s)
 }
 
