@@ -71,7 +71,7 @@ func (b *Book) Snapshot() []byte {
 	}
 	slices.SortFunc(s.Offers, func(x, y snapshotOffer) int { return cmp.Compare(x.Offer, y.Offer) })
 	for _, c := range *b.caps.Load() {
-		if c.limit < 0 && len(c.windows) == 0 {
+		if c.limit < 0 && len(c.windows) == 0 && c.per == 0 {
 			continue
 		}
 		s.Caps = append(s.Caps, snapshotCap{ID: c.id, PerNo: uint8(c.per), UnitNo: uint8(c.unit), Limit: c.limit, Windows: c.windows})
