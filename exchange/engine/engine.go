@@ -184,9 +184,21 @@ func (e *Engine) Drain() { e.draining.Store(true) }
 // Stopping returns a context that ends with the engine, for those who follow the journal.
 func (e *Engine) Stopping() context.Context { return e.stop }
 
-// Stop refuses new requests, waits for those in flight until ctx ends, and saves the book.
+// Stop refuses new requests, waits for those in flight until ctx ends, ends the
+// engine's goroutines, and saves the book if nothing is left in flight.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.draining.Store(true)
+	err := e.idle(ctx)
+	e.end()
+	e.stopped.Wait()
+	if err != nil || e.broken.Load() {
+		return err
+	}
+	return e.saveSnapshot()
+}
+
+// idle waits until no request is in flight, or ctx ends.
+func (e *Engine) idle(ctx context.Context) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for e.inFlight.Load() > 0 {
@@ -196,12 +208,7 @@ func (e *Engine) Stop(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
-	e.end()
-	e.stopped.Wait()
-	if e.broken.Load() {
-		return nil
-	}
-	return e.saveSnapshot()
+	return nil
 }
 
 // keepHouse forgets expired quotes and saves the book now and then.
