@@ -41,6 +41,7 @@ type Options struct {
 	Store  func(*store.Config)                                                 // adjusts how the store is opened
 	Engine func(*engine.Config)                                                // adjusts the engine's bounds
 	Random func() uint64                                                       // feeds ids; safe for concurrent use
+	Wait   func() time.Duration                                                // how long work waits for a processor, for shedding: ProcessorWait(); nil: never shed
 }
 
 // ConfigError holds the faults of a config that was refused.
@@ -76,6 +77,7 @@ type App struct {
 	api         *api.API
 	track       *track.Tracker
 	live        *live.Live
+	pressure    *pressure
 	reloads     [2]*metrics.Counter // refused, accepted
 
 	public, admin   *fasthttp.Server
@@ -149,6 +151,7 @@ func (a *App) openRooms(cfg *configs.Config) (err error) {
 	}
 	a.api = api.New(api.Deps{Engine: a.engine, Vault: a.store.Vault(), Log: a.log, Metrics: a.set})
 	a.track = track.New(track.Deps{Recorder: a.engine, Vault: a.store.Vault(), Minter: a.minter, Log: a.log, Metrics: a.set})
+	a.pressure = newPressure(a.opts.Wait, a.set)
 	a.reloads[0] = a.set.NewCounter(`vendue_app_reloads_total{result="refused"}`)
 	a.reloads[1] = a.set.NewCounter(`vendue_app_reloads_total{result="accepted"}`)
 	return nil
@@ -175,6 +178,7 @@ func (a *App) install(cfg *configs.Config) error {
 // Start begins to serve. The public listener opens last.
 func (a *App) Start() (err error) {
 	cfg := a.cfg.Load()
+	a.pressure.start()
 	a.engine.Start()
 	a.attribution.Start()
 	a.admin = a.adminServer()
@@ -191,7 +195,7 @@ func (a *App) Start() (err error) {
 		_ = a.admLn.Close() // nothing was served
 		return fmt.Errorf("cannot listen on %s: %w", cfg.Listen, err)
 	}
-	a.serve(a.public, a.publicLn)
+	a.serve(a.public, &lingerListener{Listener: a.publicLn})
 	// The admin side speaks last: who reads ready there must find the public side open.
 	a.serve(a.admin, a.admLn)
 	r := a.store.Recovery()
@@ -279,6 +283,7 @@ func (a *App) Stop(ctx context.Context) error {
 		_ = a.sockLn.Close()
 	}
 	a.serving.Wait()
+	a.pressure.close()
 	errs = append(errs, a.store.Close())
 	err := errors.Join(errs...)
 	a.log.Info().AnErr("error", err).Msg("stopped")

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"time"
@@ -40,10 +41,24 @@ func (a *App) publicServer(cfg *configs.Config) *fasthttp.Server {
 
 // handlePublic is the sellers', consumers' and buyers' side.
 func (a *App) handlePublic(ctx *fasthttp.RequestCtx) {
+	if !a.pressure.enter(!newBusiness(ctx.Path())) {
+		a.api.WriteProblem(ctx, fasthttp.StatusServiceUnavailable, "the exchange is past its capacity; ask again")
+		return
+	}
+	defer a.pressure.leave()
 	if a.api.Handle(ctx) || a.track.Handle(ctx) {
 		return
 	}
 	a.api.WriteProblem(ctx, fasthttp.StatusNotFound, "no such path")
+}
+
+// newBusiness tells requests that begin something from those that finish it.
+func newBusiness(path []byte) bool {
+	switch string(path) {
+	case "/v1/ping", "/v1/direct", "/p.gif":
+		return true
+	}
+	return bytes.HasPrefix(path, []byte("/c/"))
 }
 
 // handleFault answers what could not be read as a request. It never repeats what was sent.
@@ -51,6 +66,7 @@ func (a *App) handleFault(ctx *fasthttp.RequestCtx, err error) {
 	var small *fasthttp.ErrSmallBuffer
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		linger(ctx.Conn())
 		a.api.WriteProblem(ctx, fasthttp.StatusRequestEntityTooLarge, "the body is larger than this exchange takes")
 	case errors.As(err, &small):
 		a.api.WriteProblem(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "the header is larger than this exchange takes")
