@@ -28,6 +28,8 @@ const (
 	tapeBatchBytesMax = 1 << 20 // of one batch
 	tapeBufferKept    = 64 << 10
 	tapeSweepEvery    = time.Hour
+	// tapeGather is how long records gather after a batch: waking the writer for each cost more than writing them.
+	tapeGather = 10 * time.Millisecond
 )
 
 // Tape is the auction tape: a database of its own that is never synced, so that
@@ -184,11 +186,20 @@ func (t *Tape) write() {
 	defer close(t.done)
 	sweep := time.NewTicker(tapeSweepEvery)
 	defer sweep.Stop()
+	gather := time.NewTimer(0)
+	defer gather.Stop()
 	t.sweep(time.Now())
 	for {
 		select {
 		case r := <-t.queue:
-			t.writeBatch(r)
+			for t.writeBatch(r); len(t.queue) >= tapeRecordsMax; {
+				t.writeBatch(<-t.queue)
+			}
+			gather.Reset(tapeGather)
+			select {
+			case <-gather.C:
+			case <-t.closing:
+			}
 		case now := <-sweep.C:
 			t.sweep(now)
 		case <-t.closing:
