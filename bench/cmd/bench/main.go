@@ -60,7 +60,7 @@ func bench(args []string) error {
 	rounds := f.Int("rounds", 0, "rounds that the medians are of; 0 is 3, or 1 with -quick")
 	only := f.String("only", "", "comma-separated parts: "+strings.Join(partNames(), ", "))
 	f.Usage = func() {
-		fmt.Fprintf(f.Output(), "Usage: bench [-quick] [-only PARTS] [-rounds N] [-out DIR] [-work DIR]\n\nExample: go run ./bench/cmd/bench -only main -rounds 5 -out ''\n\n")
+		_, _ = fmt.Fprintf(f.Output(), "Usage: bench [-quick] [-only PARTS] [-rounds N] [-out DIR] [-work DIR]\n\nExample: go run ./bench/cmd/bench -only main -rounds 5 -out ''\n\n")
 		f.PrintDefaults()
 	}
 	if err := f.Parse(args); err != nil {

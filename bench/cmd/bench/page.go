@@ -56,7 +56,7 @@ func newPage(command, work string) (*page, error) {
 	p.machine = []string{
 		"commit " + commit(),
 		fmt.Sprintf("%d cores (%s), Linux %s, %s", runtime.NumCPU(), cpuModel(), kernel, runtime.Version()),
-		"journals on " + diskName(int64(fs.Type)),
+		"journals on " + diskName(fs.Type),
 	}
 	return p, nil
 }
