@@ -76,11 +76,13 @@ func keyOf(leg *book.OpenLeg) book.LegKey {
 func (r *resolver) note(ev exchange.Event, now time.Time) {
 	switch ev := ev.(type) {
 	case *exchange.PostEnded:
-		if leg := r.e.book.Doubt(book.LegKey{LeadID: ev.LeadID, Attempt: ev.Attempt}); leg != nil && ev.Outcome == exchange.OutcomeUnknown {
-			r.mu.Lock()
-			r.plan(r.add(leg, now), now)
-			r.mu.Unlock()
+		if ev.Outcome != exchange.OutcomeUnknown {
+			return
 		}
+		leg := r.e.book.Doubt(book.LegKey{LeadID: ev.LeadID, Attempt: ev.Attempt})
+		r.mu.Lock()
+		r.plan(r.add(leg, now), now)
+		r.mu.Unlock()
 	case *exchange.LegSettled:
 		r.mu.Lock()
 		if d := r.doubts[book.LegKey{LeadID: ev.LeadID, Attempt: ev.Attempt}]; d != nil {
