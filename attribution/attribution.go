@@ -66,7 +66,7 @@ type counters struct {
 
 // New reads the state from the space. Nothing moves until Use and Start.
 func New(deps Deps) (*Attribution, error) {
-	sender, err := postback.New(postback.Deps{Space: deps.Space, Vault: deps.Vault, Log: deps.Log, Metrics: deps.Metrics})
+	sender, err := postback.New(postback.Deps{Space: deps.Space, Vault: deps.Vault, Log: deps.Log, Metrics: deps.Metrics, Answer: deps.Answer})
 	if err != nil {
 		return nil, err
 	}
@@ -98,14 +98,14 @@ func newCounters(set *metrics.Set, a *Attribution) (c counters) {
 	return c
 }
 
-// Use takes an accepted config: the postbacks and the addresses they may reach.
+// Use takes an accepted config: the postbacks, the webhooks and the addresses they may reach.
 // Terms of offers come from the journal, not from here.
 func (a *Attribution) Use(cfg Config) {
 	d, broken := newDesk(cfg)
 	if broken > 0 {
 		a.log.Error().Int("templates", broken).Msg("postback templates cannot be parsed; their notices will stand as not sent")
 	}
-	a.sender.Use(postback.Config{EgressAllow: cfg.EgressAllow, Dial: cfg.Dial})
+	a.sender.Use(postback.Config{EgressAllow: cfg.EgressAllow, Dial: cfg.Dial, Hooks: cfg.Hooks})
 	a.desk.Store(d)
 }
 
@@ -180,6 +180,7 @@ func (a *Attribution) step(max int) (int, error) {
 	over := newOverlay(a.deps.Space)
 	a.fold.view = over
 	intake := a.sender.NewIntake()
+	a.fold.settled = intake.Settled
 	desk := a.desk.Load()
 	var sales []*Sale
 	cursor, err := a.deps.Journal.Read(next.cursor, max, func(e exchange.Entry) error {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"vendue/attribution/postback"
 	"vendue/exchange"
 )
 
@@ -13,7 +14,8 @@ type Config struct {
 	Affiliates  []Affiliate
 	Offers      []exchange.Offer
 	Currency    exchange.Currency
-	EgressAllow []netip.Prefix // private ranges that postbacks may reach
+	Hooks       []postback.Hook // sellers' webhooks
+	EgressAllow []netip.Prefix  // private ranges that postbacks and webhooks may reach
 	// Dial replaces the guarded dialer; for simulations. nil in production.
 	Dial func(network, addr string, timeout time.Duration) (net.Conn, error)
 }

@@ -39,4 +39,6 @@ type Deps struct {
 	Vault   exchange.Vault
 	Log     zerolog.Logger
 	Metrics *metrics.Set
+	// Answer is what a seller is told of a lead: see postback.Deps. It is first called after Start.
+	Answer func(lead exchange.LeadID, seq uint64) ([]byte, error)
 }

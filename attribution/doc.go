@@ -1,5 +1,6 @@
 // Package attribution pays affiliates: it reads the journal and turns sold
-// legs into credits, commissions, ledger entries and postbacks.
+// legs into credits, commissions, ledger entries and postbacks, and pending
+// leads' ends into sellers' webhooks.
 //
 // It owns its keyspace: terms, clicks, open leads, sales, the ledger, the
 // cursor, and (in postback) the jobs. All that one batch of events leads to,

@@ -27,6 +27,8 @@ type fold struct {
 	vault   exchange.Vault
 	terms   map[exchange.OfferID]terms // replaced, never changed: a batch that fails goes back to the old map
 	orphans int                        // events of attempts whose start the journal did not tell
+	// settled, if not nil, hears of each lead whose last unknown attempt was settled: its seller was told pending.
+	settled func(seq uint64, seller exchange.SellerID, lead exchange.LeadID)
 }
 
 // loadTerms reads the offers' terms from the space.
@@ -127,6 +129,9 @@ func (f *fold) ended(e end) (*Sale, error) {
 	o.attempts = slices.Delete(o.attempts, i, i+1)
 	if len(o.attempts) == 0 && (e.status == exchange.LeadSold || e.status == exchange.LeadRejected) {
 		f.view.del(openKey(e.lead))
+		if e.at == 0 && f.settled != nil {
+			f.settled(e.seq, o.seller, e.lead)
+		}
 	} else {
 		f.view.set(openKey(e.lead), o.encode())
 	}

@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"vendue/attribution/postback"
 	"vendue/exchange"
 )
 
@@ -22,7 +23,7 @@ var rewrite = flag.Bool("rewrite", false, "write the faults found into testdata"
 func env(name string) (string, bool) {
 	v, ok := map[string]string{
 		"HOUSE_DATA": "/var/lib/house", "PORT": "8080", "BAD_SECRET": "whsec_%%%", "HOOK": "whsec_aHVudGVyMjpodW50ZXIy",
-		"ACME_HOOK": "a long secret", "RAW": "  plain secret\n", "TOKEN": "hunter2",
+		"ACME_HOOK": "a long secret", "NORTH_HOOK": "another long one", "RAW": "  plain secret\n", "TOKEN": "hunter2",
 	}[name]
 	return v, ok
 }
@@ -192,8 +193,8 @@ func TestExampleUncommented(t *testing.T) {
 		t.Fatal(err)
 	}
 	optional := regexp.MustCompile(`(?m)^( *)# ([a-z_0-9]+: )`)
-	if n := len(optional.FindAll(text, -1)); n != 17 {
-		t.Errorf("found %d optional keys, want 17", n)
+	if n := len(optional.FindAll(text, -1)); n != 18 {
+		t.Errorf("found %d optional keys, want 18", n)
 	}
 	cfg := mustLoad(t, optional.ReplaceAllString(string(text), "$1$2"))
 	if !cfg.Market.ByName["acme-west"].Paused || cfg.Bidder.Contracts[0].Secret == nil {
@@ -239,7 +240,7 @@ func TestDefaults(t *testing.T) {
 func TestExtraKeys(t *testing.T) {
 	cfg := mustLoad(t, with(t,
 		"tree: auto}", `tree: auto, show_buyers: true, consent: required, margin: "1.50", margin_min: 0.50, caps: [{per: hour, leads: 9, spend: 10.50}]}`,
-		"  north:\n", "  north:\n    test_key_sha256: "+strings.Repeat("ab", 32)+"\n    caps: [{per: week, leads: 5}]\n",
+		"  north:\n", "  north:\n    test_key_sha256: "+strings.Repeat("ab", 32)+"\n    webhook: {url: \"https://north.example/leads\", secret: env:HOOK}\n    caps: [{per: week, leads: 5}]\n",
 		"  acme:\n", "  acme:\n    caps: [{per: total, spend: 100}]\n",
 		"        vertical: auto\n", "        vertical: auto\n        sale: shared\n        paused: true\n        format: native\n        secret: env:HOOK\n"+
 			"        where: {state: [arizona, ca], age: {min: 25, not: [30, 31]}, credit: GOOD}\n        hours: {from: \"22:00\", to: \"06:00\"}\n",
@@ -279,6 +280,10 @@ func TestExtraKeys(t *testing.T) {
 	}
 	if cfg.Limits != (Limits{2048, 1 << 20, 7}) || cfg.Node != 3 || cfg.Reserve != 7*time.Millisecond || cfg.TapeDays != 2 || cfg.LogLevel != "debug" {
 		t.Errorf("house: got %+v", cfg)
+	}
+	hooks := []postback.Hook{{Seller: "north", URL: "https://north.example/leads", Secret: []byte("hunter2:hunter2")}}
+	if !reflect.DeepEqual(cfg.Attribution.Hooks, hooks) {
+		t.Errorf("webhooks: got %+v", cfg.Attribution.Hooks)
 	}
 	if strings.Contains(cfg.Text, "hunter2") || strings.Contains(cfg.Text, "aHVudGVy") || strings.Contains(cfg.Text, "Bearer") {
 		t.Errorf("the canonical text holds a secret:\n%s", cfg.Text)

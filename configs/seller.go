@@ -3,19 +3,38 @@ package configs
 import (
 	"time"
 
+	"vendue/attribution/postback"
 	"vendue/exchange"
 )
 
 func (l *loader) seller(e entry) {
-	t := l.table(e.value, "name", "key_sha256", "test_key_sha256", "caps", "campaigns")
+	t := l.table(e.value, "name", "key_sha256", "test_key_sha256", "webhook", "caps", "campaigns")
 	s := &exchange.Seller{ID: exchange.SellerID(e.key), Name: l.label(t.opt("name"), e.key)}
 	l.market.Sellers[s.ID] = s
 	l.key(t.need("key_sha256"), "sellers."+e.key, exchange.Principal{Seller: s})
 	l.key(t.opt("test_key_sha256"), "sellers."+e.key, exchange.Principal{Seller: s, Test: true})
+	l.webhook(t.opt("webhook"), s.ID)
 	s.Caps = l.caps(t.opt("caps"), owner{"seller", e.key, exchange.ReasonCapSeller, exchange.ReasonCapSeller})
 	for _, c := range l.named(t.opt("campaigns")) {
 		l.campaign(c, s)
 	}
+}
+
+// webhook reads where a seller wants to hear how its pending leads ended.
+func (l *loader) webhook(n *node, seller exchange.SellerID) {
+	if n == nil {
+		return
+	}
+	t := l.table(n, "url", "secret")
+	h := postback.Hook{Seller: seller, Secret: l.secret(t.opt("secret"))}
+	url := t.need("url")
+	if s, ok := l.text(url); ok {
+		h.URL = s
+		if err := postback.CheckHook(s); err != nil {
+			l.fault(url.pos, "webhook's URL, %s", err)
+		}
+	}
+	l.cfg.Attribution.Hooks = append(l.cfg.Attribution.Hooks, h)
 }
 
 func (l *loader) campaign(e entry, s *exchange.Seller) {

@@ -21,7 +21,7 @@ const (
 	idleConnDuration = 50 * time.Second
 )
 
-// client is the one HTTP client that speaks to trackers.
+// client is the one HTTP client that speaks to trackers and to sellers' webhooks.
 //
 // It never follows a redirect and never repeats a request by itself: fasthttp
 // would resend a GET up to five times, which a job's record would not show.
@@ -138,14 +138,25 @@ func (c *client) close() {
 	c.http.CloseIdleConnections()
 }
 
-// get asks for a URL and returns the status, 0 if none was read, and what the
-// tracker wants waited.
-func (c *client) get(url []byte) (status int, retryAfter time.Duration, err error) {
+// send makes a request and returns the status, 0 if none was read, and what the
+// other side wants waited.
+func (c *client) send(q *request) (status int, retryAfter time.Duration, err error) {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(resp)
-	req.SetRequestURIBytes(url)
+	req.SetRequestURIBytes(q.url)
 	req.Header.SetMethod(fasthttp.MethodGet)
+	if q.body != nil {
+		req.Header.SetMethod(fasthttp.MethodPost)
+		req.Header.SetContentType("application/json")
+		req.SetBodyRaw(q.body)
+	}
+	if len(q.secret) > 0 {
+		seconds := unixSeconds(time.Now())
+		req.Header.Set("webhook-id", q.id)
+		req.Header.Set("webhook-timestamp", seconds)
+		req.Header.Set("webhook-signature", q.signatureOf(seconds))
+	}
 	resp.SetStatusCode(0)
 	err = c.http.DoTimeout(req, resp, attemptTimeout)
 	if errors.Is(err, fasthttp.ErrBodyTooLarge) {

@@ -44,7 +44,7 @@ type result struct {
 	ep         *endpoint
 	item       item
 	job        Job
-	verdict    verdict // 0: the job never left; nothing was tried
+	verdict    verdict // 0: nothing was tried, for a fault, or because the job is not to be sent
 	retryAfter time.Duration
 	now        time.Time
 	drop       bool // the index names a job that is not there
@@ -288,18 +288,21 @@ func (s *Sender) attempt(ep *endpoint, it item) result {
 		r.fault = err
 		return r
 	}
-	if s.isGone(r.job.Notice) {
+	q, ok, err := s.render(&r.job)
+	switch {
+	case err != nil:
+		r.fault = err
+		return r
+	case !ok:
+		r.job.State, r.job.Reason, r.job.Due = NotSent, "no_webhook", 0
+		return r
+	case s.isGone(r.job.Notice):
 		r.verdict = verdictGone
 		r.job.settle(r.verdict, r.now, 0)
 		return r
 	}
-	url, err := s.vault.Unseal(r.job.URL)
-	if err != nil {
-		r.fault = err
-		return r
-	}
 	start := r.now
-	status, retryAfter, err := s.http.get([]byte(url))
+	status, retryAfter, err := s.http.send(&q)
 	r.now = time.Now()
 	s.met.seconds.Update(r.now.Sub(start).Seconds())
 	r.verdict, r.retryAfter = verdictOf(status, err), retryAfter

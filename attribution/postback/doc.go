@@ -1,9 +1,9 @@
-// Package postback tells affiliates' trackers what they earned: templates,
-// durable jobs, delivery and retries.
+// Package postback tells affiliates' trackers what they earned, and sellers'
+// webhooks how their pending leads ended: templates, durable jobs, delivery and retries.
 //
 // It owns the template language, the jobs in attribution's keyspace (keys that
 // begin with P), the schedule, and the one HTTP client that speaks to
-// trackers. A job is delivered at least once under one constant id, or stands
+// trackers and webhooks. A job is delivered at least once under one constant id, or stands
 // visibly among the dead or the not sent.
 //
 // It never decides who earned what, never reads the journal, never follows a

@@ -15,6 +15,7 @@ import (
 //	waiting -> delivered   a tracker answered 2xx
 //	waiting -> dead        the schedule is over, the tracker refused it, or said that it is gone
 //	not_sent               from the start: the template needed a value that was not there
+//	waiting -> not_sent    the seller has no webhook any more
 //
 // All but waiting are final.
 type State uint8
@@ -57,20 +58,21 @@ func keyOf(b []byte) Key {
 	return Key{binary.BigEndian.Uint64(b), binary.BigEndian.Uint16(b[8:])}
 }
 
-// Job is one notice to one tracker.
+// Job is one notice to one tracker, or to one seller's webhook.
 type Job struct {
 	Key          Key
 	State        State
 	Affiliate    exchange.AffiliateID
+	Seller       exchange.SellerID // whose webhook is told; empty: an affiliate's tracker is
 	Lead         exchange.LeadID
-	Event        string // lead.sold
-	ConversionID string // constant over retries
-	Endpoint     string // scheme, host and port; the unit of queueing
-	Notice       Notice // the postback as the affiliate asked for it; the unit of 410
-	URL          exchange.Sealed
-	Created      int64  // Unix nanoseconds
-	Due          int64  // Unix nanoseconds of the next attempt while waiting; 0: at once
-	Reason       string // why it is dead or not sent
+	Event        string          // lead.sold, lead.settled
+	ConversionID string          // constant over retries; a webhook's webhook-id
+	Endpoint     string          // scheme, host and port; the unit of queueing
+	Notice       Notice          // the postback as the affiliate asked for it; the unit of 410
+	URL          exchange.Sealed // none of a webhook: the config has it
+	Created      int64           // Unix nanoseconds
+	Due          int64           // Unix nanoseconds of the next attempt while waiting; 0: at once
+	Reason       string          // why it is dead or not sent
 	Attempts     []Attempt
 }
 
@@ -100,7 +102,8 @@ func endpointOf(endpoint string) endpointID { return endpointID(xxhash.Sum64Stri
 //	Pd endpoint(8) order(8) key  -> nothing; the waiting jobs. Order is the seq before the first attempt, orderLate and the due time after
 //	Px key                       -> nothing; the dead and the not sent
 //	Pg notice(8)                 -> Unix nanoseconds at which a tracker said 410
-//	Pm                           -> settled totals
+//	Pm                           -> settled totals: delivered, dead
+//	Po                           -> settled total: not sent after all
 //	Pn                           -> created totals
 //
 // A fresh job's order is its seq, below any retry's: fresh jobs go first, in
@@ -112,8 +115,11 @@ const (
 	prefixGone = "Pg"
 	keySettled = "Pm"
 	keyCreated = "Pn"
+	keyLapsed  = "Po"
 	orderLate  = 1 << 63 // set in a retry's order, beside the Unix nanoseconds at which it is due
 	jobVersion = 1
+	// hookVersion is a webhook's: a seller stands where a postback has its affiliate.
+	hookVersion = 2
 	// attemptsMax bounds a record; the schedule ends before it.
 	attemptsMax = 32
 )
@@ -154,9 +160,13 @@ func (j *Job) order() uint64 {
 
 func (j *Job) encode() []byte {
 	w := wire.Writer{B: make([]byte, 0, 192+len(j.URL))}
-	w.Uint(jobVersion)
+	version, party := uint64(jobVersion), string(j.Affiliate)
+	if j.Seller != "" {
+		version, party = hookVersion, string(j.Seller)
+	}
+	w.Uint(version)
 	w.Uint(uint64(j.State))
-	w.Text(string(j.Affiliate))
+	w.Text(party)
 	w.Raw(j.Lead[:])
 	w.Text(j.Event)
 	w.Text(j.ConversionID)
@@ -177,10 +187,16 @@ func (j *Job) encode() []byte {
 
 func decodeJob(k Key, b []byte) (Job, error) {
 	r := wire.Reader{B: b}
-	if v := r.Uint(); v != jobVersion {
-		return Job{}, fmt.Errorf("postback job: version %d, expected %d", v, jobVersion)
+	version := r.Uint()
+	if version != jobVersion && version != hookVersion {
+		return Job{}, fmt.Errorf("postback job: version %d, expected %d or %d", version, jobVersion, hookVersion)
 	}
-	j := Job{Key: k, State: State(r.Uint()), Affiliate: exchange.AffiliateID(r.Text())}
+	j := Job{Key: k, State: State(r.Uint())}
+	if party := r.Text(); version == hookVersion {
+		j.Seller = exchange.SellerID(party)
+	} else {
+		j.Affiliate = exchange.AffiliateID(party)
+	}
 	r.Raw(j.Lead[:])
 	j.Event, j.ConversionID, j.Endpoint = r.Text(), r.Text(), r.Text()
 	j.Notice = Notice(r.Uint())

@@ -35,12 +35,15 @@ type Deps struct {
 	Vault   exchange.Vault
 	Log     zerolog.Logger
 	Metrics *metrics.Set
+	// Answer is what a seller is told of a lead now; every event up to seq is on disk and counts. nil: no Hooks are used.
+	Answer func(lead exchange.LeadID, seq uint64) ([]byte, error)
 }
 
 // Config is what a reload may change.
 type Config struct {
 	EgressAllow []netip.Prefix // private ranges that may be reached
 	Dial        func(network, addr string, timeout time.Duration) (net.Conn, error)
+	Hooks       []Hook // at most one of a seller
 }
 
 // Sender delivers the jobs in its space.
@@ -67,11 +70,14 @@ type Sender struct {
 	met   senderMetrics
 	http  *client
 
+	answer func(lead exchange.LeadID, seq uint64) ([]byte, error)
+	hooks  atomic.Pointer[map[exchange.SellerID]hook] // replaced whole at a reload
+
 	created struct { // written by the one who calls Add
 		jobs, notSent atomic.Uint64
 	}
 	settled struct { // written by the dispatcher
-		delivered, dead atomic.Uint64
+		delivered, dead, notSent atomic.Uint64
 	}
 
 	mu    sync.Mutex
@@ -96,11 +102,11 @@ type senderMetrics struct {
 // the notices that are gone from the space.
 func New(deps Deps) (*Sender, error) {
 	s := &Sender{
-		space: deps.Space, vault: deps.Vault, log: deps.Log, http: newClient(),
+		space: deps.Space, vault: deps.Vault, log: deps.Log, http: newClient(), answer: deps.Answer,
 		woken: make(map[string]struct{}), gone: make(map[Notice]struct{}),
 		wake: make(chan struct{}, 1), results: make(chan result, runningMax), stop: make(chan struct{}),
 	}
-	s.http.use(Config{})
+	s.Use(Config{})
 	s.line.byID = make(map[endpointID]*endpoint)
 	if err := s.restore(); err != nil {
 		return nil, fmt.Errorf("cannot read the state of postbacks: %w", err)
@@ -131,6 +137,11 @@ func (s *Sender) restore() error {
 	if err != nil {
 		return err
 	}
+	lapsed, _, err := readTotals(s.space, keyLapsed)
+	if err != nil {
+		return err
+	}
+	s.settled.notSent.Store(lapsed)
 	s.created.jobs.Store(jobs)
 	s.created.notSent.Store(notSent)
 	s.settled.delivered.Store(delivered)
@@ -146,7 +157,11 @@ func (s *Sender) restore() error {
 }
 
 // Use takes what a config says from here on.
-func (s *Sender) Use(cfg Config) { s.http.use(cfg) }
+func (s *Sender) Use(cfg Config) {
+	s.http.use(cfg)
+	hooks := hooksOf(cfg.Hooks)
+	s.hooks.Store(&hooks)
+}
 
 // Start begins to deliver.
 func (s *Sender) Start() {
@@ -177,7 +192,7 @@ type Intake struct {
 // NewIntake returns an empty intake.
 func (s *Sender) NewIntake() *Intake { return &Intake{sender: s} }
 
-// Add takes a job whose URL is the plain text to ask for; reason, if not
+// Add takes a job whose URL is the plain text to ask for, none for a webhook's; reason, if not
 // empty, says why it cannot be sent and makes it one that is never tried.
 func (in *Intake) Add(j Job, url []byte, reason string) {
 	j.State, j.Reason = Waiting, reason
@@ -235,7 +250,7 @@ func (in *Intake) Done() {
 func (s *Sender) Counts() Counts {
 	// A job may be found on disk and settled an instant before Done counts it.
 	delivered, dead := s.settled.delivered.Load(), s.settled.dead.Load()
-	notSent, jobs := s.created.notSent.Load(), s.created.jobs.Load()
+	notSent, jobs := s.created.notSent.Load()+s.settled.notSent.Load(), s.created.jobs.Load()
 	c := Counts{Created: jobs, Delivered: delivered, Dead: dead, NotSent: notSent}
 	if ended := notSent + delivered + dead; ended < jobs {
 		c.Waiting = jobs - ended

@@ -15,7 +15,8 @@ func (s *Sender) settle(rs []result) []result {
 	if len(rs) == 0 {
 		return nil
 	}
-	delivered, dead := s.settled.delivered.Load(), s.settled.dead.Load()
+	delivered, dead, notSent := s.settled.delivered.Load(), s.settled.dead.Load(), s.settled.notSent.Load()
+	was := notSent
 	var gone []Notice
 	for i := range rs {
 		switch {
@@ -25,6 +26,8 @@ func (s *Sender) settle(rs []result) []result {
 			delivered++
 		case rs[i].job.State == Dead:
 			dead++
+		case rs[i].job.State == NotSent:
+			notSent++
 		}
 		if rs[i].verdict == verdictGone {
 			gone = append(gone, rs[i].job.Notice)
@@ -35,6 +38,9 @@ func (s *Sender) settle(rs []result) []result {
 			write(b, &rs[i])
 		}
 		b.Set([]byte(keySettled), encodeTotals(delivered, dead))
+		if notSent != was {
+			b.Set([]byte(keyLapsed), encodeTotals(notSent, 0))
+		}
 	})
 	if err != nil {
 		s.fault("cannot write the ends of postbacks", err)
@@ -42,6 +48,7 @@ func (s *Sender) settle(rs []result) []result {
 	}
 	s.settled.delivered.Store(delivered)
 	s.settled.dead.Store(dead)
+	s.settled.notSent.Store(notSent)
 	s.markGone(gone)
 	for i := range rs {
 		s.release(&rs[i])
@@ -62,7 +69,7 @@ func write(b Batch, r *result) {
 	switch r.job.State {
 	case Waiting:
 		b.Set(dueKey(r.ep.id, r.job.order(), r.item.key), nil)
-	case Dead:
+	case Dead, NotSent:
 		b.Set(deadKey(r.item.key), nil)
 	}
 	if r.verdict == verdictGone {
@@ -93,6 +100,10 @@ func (s *Sender) release(r *result) {
 		if ep.nextDue == 0 || r.job.Due < ep.nextDue {
 			ep.nextDue = r.job.Due
 		}
+	}
+	if r.job.State == NotSent {
+		s.met.notSent.Inc()
+		return
 	}
 	s.met.attempts[r.verdict].Inc()
 	s.judge(r)
@@ -138,7 +149,7 @@ func (s *Sender) judge(r *result) {
 	if r.verdict == verdictGone {
 		text = "tracker said that a postback is gone: it is switched off"
 	}
-	s.log.Warn().Str("endpoint", r.job.Endpoint).Str("affiliate", string(r.job.Affiliate)).
+	s.log.Warn().Str("endpoint", r.job.Endpoint).Str("affiliate", string(r.job.Affiliate)).Str("seller", string(r.job.Seller)).
 		Int("status", last.Status).Str("fault", last.Fault).Str("state", r.job.State.String()).Int("times", ep.unsaid).Msg(text)
 	ep.lastLog, ep.unsaid = r.now, 0
 }

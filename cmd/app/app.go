@@ -145,6 +145,7 @@ func (a *App) openRooms(cfg *configs.Config) (err error) {
 	}
 	a.attribution, err = attribution.New(attribution.Deps{
 		Journal: a.store, Space: space{a.store.Space("attribution")}, Vault: a.store.Vault(), Log: a.log, Metrics: a.set,
+		Answer: func(id exchange.LeadID, seq uint64) ([]byte, error) { return a.api.Answer(id, seq) },
 	})
 	if err != nil {
 		return err

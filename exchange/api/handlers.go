@@ -162,6 +162,19 @@ func (a *API) lead(c *call, id string) {
 	}
 }
 
+// Answer returns the body that the seller of a lead gets from /v1/leads/{lead_id}
+// now. Every event up to seq is on disk and counts.
+func (a *API) Answer(id exchange.LeadID, seq uint64) ([]byte, error) {
+	view, err := a.engine.LeadAt(id, seq)
+	if err != nil {
+		return nil, err
+	}
+	if !view.Known() {
+		return nil, errors.New("the journal tells of no such lead")
+	}
+	return a.appendLead(make([]byte, 0, 512), &view)
+}
+
 // outcome takes a buyer's word on a lead it was sent.
 func (a *API) outcome(ctx *fasthttp.RequestCtx) {
 	c, ok := a.enter(ctx, fasthttp.MethodPost)

@@ -360,10 +360,16 @@ func (e *Engine) wait(w written) error {
 		e.fail(err)
 		return err
 	}
+	e.raiseSynced(w.last)
+	return nil
+}
+
+// raiseSynced takes note that every event up to seq is on disk.
+func (e *Engine) raiseSynced(seq uint64) {
 	for {
 		synced := e.synced.Load()
-		if synced >= w.last || e.synced.CompareAndSwap(synced, w.last) {
-			return nil
+		if synced >= seq || e.synced.CompareAndSwap(synced, seq) {
+			return
 		}
 	}
 }

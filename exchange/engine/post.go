@@ -327,3 +327,12 @@ func (e *Engine) Lead(seller exchange.SellerID, text string) (view exchange.Lead
 	}
 	return view, nil
 }
+
+// LeadAt returns a lead as it stands now, whoever its seller is. Every event up
+// to seq is on disk, as the caller knows from the journal, perhaps before the
+// engine does.
+func (e *Engine) LeadAt(id exchange.LeadID, seq uint64) (view exchange.LeadView, err error) {
+	e.raiseSynced(seq)
+	err = e.fold(&view, id, nil)
+	return view, err
+}
