@@ -127,4 +127,7 @@ func (l pebbleLog) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
+// diskFailed breaks the journal: a disk that takes no file will not take the next record either.
+func (l pebbleLog) diskFailed(err error) { _ = l.fail(err) }
+
 var _ pebble.Logger = pebbleLog{}

@@ -3,7 +3,9 @@ package store
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -14,6 +16,9 @@ import (
 // directory by itself. From here on the log says how far it was synced, which
 // tells a torn tail from damage, and tables carry a checksum in their footer.
 const formatVersion = pebble.FormatTableFormatV6
+
+// errDisk says that the disk does not take what is to be written, which is no damage.
+var errDisk = errors.New("cannot write files")
 
 // pebbleOptions are what the journal and the tape share.
 func pebbleOptions(fs vfs.FS, log pebble.Logger) *pebble.Options {
@@ -44,7 +49,32 @@ func pebbleOptions(fs vfs.FS, log pebble.Logger) *pebble.Options {
 // openLog tells openPebble of a fatal line, which ends the goroutine that wrote it.
 type openLog struct {
 	pebble.Logger
-	fatal chan error // holds one
+	fatal  chan error // holds one
+	opened *atomic.Bool
+}
+
+// diskWatcher is a log that must know when the disk takes no more files.
+type diskWatcher interface{ diskFailed(err error) }
+
+// background hears of a flush or compaction that failed. Pebble tries it again
+// at once and for ever: on a full disk it spins, with a new file each turn, and
+// Open waits for it. So an open ends here, and with it the goroutine that would
+// spin; later the owner is told, whose Close ends the spinning.
+func (l openLog) background(err error) {
+	switch watcher, ok := l.Logger.(diskWatcher); {
+	case errors.Is(err, pebble.ErrCorruption):
+		l.Errorf("background error: %v", err)
+	case !l.opened.Load():
+		select {
+		case l.fatal <- fmt.Errorf("%w: %w", errDisk, err):
+		default:
+		}
+		runtime.Goexit()
+	case ok:
+		watcher.diskFailed(fmt.Errorf("%w: %w", errDisk, err))
+	default:
+		l.Errorf("background error: %v", err)
+	}
 }
 
 // Fatalf passes the line on, after telling of it.
@@ -64,8 +94,12 @@ func openPebble(dir string, opts *pebble.Options) (*pebble.DB, error) {
 		db  *pebble.DB
 		err error
 	}
-	watch := openLog{Logger: opts.Logger, fatal: make(chan error, 1)}
+	watch := openLog{Logger: opts.Logger, fatal: make(chan error, 1), opened: new(atomic.Bool)}
 	opts.Logger = watch
+	if opts.EventListener == nil {
+		opts.EventListener = new(pebble.EventListener)
+	}
+	opts.EventListener.BackgroundError = watch.background
 	done := make(chan opened, 1)
 	go func() {
 		defer func() {
@@ -78,11 +112,15 @@ func openPebble(dir string, opts *pebble.Options) (*pebble.DB, error) {
 	}()
 	select {
 	case o := <-done:
+		watch.opened.Store(o.err == nil)
 		if errors.Is(o.err, pebble.ErrCorruption) {
 			return nil, &DamageError{What: dir, Err: o.err}
 		}
 		return o.db, o.err
 	case err := <-watch.fatal:
+		if errors.Is(err, errDisk) {
+			return nil, fmt.Errorf("cannot open %q: %w", dir, err)
+		}
 		return nil, &DamageError{What: dir, Err: err}
 	}
 }

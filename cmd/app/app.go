@@ -106,9 +106,10 @@ func New(opts Options) (a *App, err error) {
 	a = &App{opts: opts, set: metrics.NewSet(), failed: make(chan error, 1), began: time.Now()}
 	a.out = newLogWriter(opts.Log)
 	a.log = newLog(a.out, cfg.LogLevel)
+	made := a // a failed return has no App
 	defer func() {
 		if err != nil {
-			a.abandon()
+			made.abandon()
 		}
 	}()
 	if err := a.openRooms(cfg); err != nil {
