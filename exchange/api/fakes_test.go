@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"vendue/exchange"
+	"vendue/exchange/api/apitest"
 	"vendue/exchange/engine"
 )
 
@@ -176,14 +177,16 @@ const (
 
 // house is the face over a real engine with made-up disk and buyers.
 type house struct {
+	t      testing.TB
 	api    *API
 	engine *engine.Engine
 	disk   *memory
 	buyer  *buyer
+	doc    *apitest.Document
 }
 
 func newHouse(t testing.TB, change func(*exchange.Market)) *house {
-	h := &house{disk: newMemory(), buyer: new(buyer)}
+	h := &house{t: t, disk: newMemory(), buyer: new(buyer), doc: parseDocument(t)}
 	var n atomic.Uint64
 	minter, err := exchange.NewMinter([]byte("0123456789abcdef"), 1, func() uint64 { return n.Add(1) })
 	if err != nil {
@@ -251,7 +254,8 @@ func testMarket() *exchange.Market {
 
 const jsonType, formType = "application/json", "application/x-www-form-urlencoded"
 
-// do sends one request, such as "GET /v1/leads/x", through the handler. Headers are names and values in turn.
+// do sends one request, such as "GET /v1/leads/x", through the handler and holds
+// the answer against the OpenAPI document. Headers are names and values in turn.
 func (h *house) do(request, key, contentType, body string, headers ...string) *fasthttp.RequestCtx {
 	method, path, _ := strings.Cut(request, " ")
 	ctx := new(fasthttp.RequestCtx)
@@ -267,5 +271,12 @@ func (h *house) do(request, key, contentType, body string, headers ...string) *f
 	}
 	ctx.Request.SetBodyString(body)
 	h.api.Handle(ctx)
+	err := h.doc.Check(&apitest.Answer{
+		Method: method, Path: path, Status: ctx.Response.StatusCode(), Body: ctx.Response.Body(),
+		Header: func(name string) string { return string(ctx.Response.Header.Peek(name)) },
+	})
+	if err != nil {
+		h.t.Errorf("not as the document says: %v\n%s", err, ctx.Response.Body())
+	}
 	return ctx
 }
