@@ -3,7 +3,10 @@ package postback_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,8 +28,15 @@ var (
 
 // teller makes senders whose answers a test can change.
 type teller struct {
+	mu     sync.Mutex
 	answer string
 	fault  error
+}
+
+func (a *teller) say(answer string, fault error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answer, a.fault = answer, fault
 }
 
 func (a *teller) sender(w *world, space *fake.Space, hooks ...postback.Hook) *postback.Sender {
@@ -37,6 +47,8 @@ func (a *teller) sender(w *world, space *fake.Space, hooks ...postback.Hook) *po
 			if lead != hookLead || seq != 1 {
 				w.t.Errorf("asked for %s at %d", lead, seq)
 			}
+			a.mu.Lock()
+			defer a.mu.Unlock()
 			return []byte(a.answer), a.fault
 		},
 	})
@@ -65,8 +77,22 @@ type posted struct {
 	verified               error
 }
 
-// hookServer opens a webhook that fails until it is up.
-func hookServer(w *world, host string, up *bool, got *[]posted) {
+// hookServer is a webhook that fails until it is up.
+type hookServer struct {
+	up  atomic.Bool
+	mu  sync.Mutex
+	got []posted
+}
+
+func (h *hookServer) posts() []posted {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.got)
+}
+
+func openHook(w *world, host string, up bool) *hookServer {
+	h := &hookServer{}
+	h.up.Store(up)
 	w.tracker(host, func(_ int, ctx *fasthttp.RequestCtx) {
 		p := posted{method: string(ctx.Method()), kind: string(ctx.Request.Header.ContentType()), body: string(ctx.PostBody())}
 		p.id, p.signed = string(ctx.Request.Header.Peek("webhook-id")), len(ctx.Request.Header.Peek("webhook-signature")) > 0
@@ -79,13 +105,14 @@ func hookServer(w *world, host string, up *bool, got *[]posted) {
 			err = verifier.Verify(ctx.PostBody(), headers)
 		}
 		p.verified = err
-		w.mu.Lock()
-		*got = append(*got, p)
-		w.mu.Unlock()
-		if !*up {
+		h.mu.Lock()
+		h.got = append(h.got, p)
+		h.mu.Unlock()
+		if !h.up.Load() {
 			ctx.SetStatusCode(500)
 		}
 	})
+	return h
 }
 
 // TestAHookIsToldUntilItHears fails a webhook over a restart: each request is signed anew, says what is true then, and has one id.
@@ -93,9 +120,7 @@ func TestAHookIsToldUntilItHears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, space, a := newWorld(t), fake.NewSpace(), &teller{answer: `{"status":"sold"}`}
 		defer w.close()
-		var up bool
-		var got []posted
-		hookServer(w, "north.example", &up, &got)
+		north := openHook(w, "north.example", false)
 		hook := postback.Hook{Seller: "north", URL: "http://north.example/leads?k=hidden", Secret: hookSecret}
 		s := a.sender(w, space, hook)
 		s.Start()
@@ -107,19 +132,22 @@ func TestAHookIsToldUntilItHears(t *testing.T) {
 				t.Errorf("record %q holds what it should not", key)
 			}
 		}
-		before := len(got)
+		before := len(north.posts())
 		space = space.Crash()
-		up, a.answer = true, `{"status":"sold","more":true}`
+		north.up.Store(true)
+		const after = `{"status":"sold","more":true}`
+		a.say(after, nil)
 		s = a.sender(w, space, hook)
 		s.Start()
 		time.Sleep(2 * time.Hour)
+		got := north.posts()
 		if len(got) != before+1 || before < 5 {
 			t.Fatalf("%d requests before the restart, %d in all", before, len(got))
 		}
 		for i, p := range got {
 			want := `{"status":"sold"}`
 			if i == before {
-				want = a.answer
+				want = after
 			}
 			if p.method != "POST" || p.kind != "application/json" || p.body != want || p.verified != nil || p.id != hookLead.String()+"-settled" {
 				t.Errorf("request %d: %+v", i, p)
@@ -137,18 +165,17 @@ func TestAHookWithoutASecretIsNotSigned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, space, a := newWorld(t), fake.NewSpace(), &teller{answer: `{}`, fault: errors.New("the journal is busy")}
 		defer w.close()
-		up := true
-		var got []posted
-		hookServer(w, "north.example", &up, &got)
+		north := openHook(w, "north.example", true)
 		s := a.sender(w, space, postback.Hook{Seller: "north", URL: "http://north.example/leads"})
 		s.Start()
 		settle(t, s, space)
 		time.Sleep(10 * time.Second)
-		if k := s.Counts(); k.Waiting != 1 || len(got) != 0 {
-			t.Fatalf("without an answer: %+v, %d requests", k, len(got))
+		if k := s.Counts(); k.Waiting != 1 || len(north.posts()) != 0 {
+			t.Fatalf("without an answer: %+v, %d requests", k, len(north.posts()))
 		}
-		a.fault = nil
+		a.say(`{}`, nil)
 		time.Sleep(10 * time.Second)
+		got := north.posts()
 		if len(got) != 1 || got[0].method != "POST" || got[0].body != "{}" || got[0].signed || got[0].id != "" {
 			t.Errorf("got %+v", got)
 		}
@@ -171,10 +198,7 @@ func TestAHookFollowsTheConfig(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, space, a := newWorld(t), fake.NewSpace(), &teller{answer: `{}`}
 				defer w.close()
-				down, up := false, true
-				var failed, got []posted
-				hookServer(w, "north.example", &down, &failed)
-				hookServer(w, "other.example", &up, &got)
+				north, other := openHook(w, "north.example", false), openHook(w, "other.example", true)
 				s := a.sender(w, space, postback.Hook{Seller: "north", URL: "http://north.example/leads"})
 				s.Start()
 				settle(t, s, space)
@@ -184,8 +208,8 @@ func TestAHookFollowsTheConfig(t *testing.T) {
 				s.Stop()
 				s = a.sender(w, space.Crash(), c.hooks...)
 				j, k := job(t, s, 1), s.Counts()
-				if j.State != c.state || j.Reason != c.reason || len(got) != c.told || len(failed) == 0 {
-					t.Errorf("%+v after %d requests", j, len(got))
+				if j.State != c.state || j.Reason != c.reason || len(other.posts()) != c.told || len(north.posts()) == 0 {
+					t.Errorf("%+v after %d requests", j, len(other.posts()))
 				}
 				if k.Created != 1 || k.Waiting != 0 || (k.NotSent == 1) != (c.state == postback.NotSent) {
 					t.Errorf("counts: %+v", k)
