@@ -223,6 +223,10 @@ func (a *App) AdminAddr() string { return a.admLn.Addr().String() }
 // DataDir is where the journal is.
 func (a *App) DataDir() string { return a.cfg.Load().Data }
 
+// MemoryMax is how many bytes the house should get by on: its quotes at their
+// limit twice over, and a gigabyte for all else.
+func (a *App) MemoryMax() int64 { return 2*a.cfg.Load().Limits.QuoteBytesMax + 1<<30 }
+
 // Failed gives the fault that ended the exchange, once, if one does.
 func (a *App) Failed() <-chan error { return a.failed }
 

@@ -44,6 +44,9 @@ func serve(config string) error {
 	if err != nil {
 		return wanting{err}
 	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(a.MemoryMax())
+	}
 	if err := a.Start(); err != nil {
 		return wanting{err}
 	}
