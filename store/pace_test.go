@@ -18,6 +18,7 @@ func TestPace(t *testing.T) {
 		{"ten thousand events a second", 5, 500 * time.Microsecond, paceWait},
 		{"the same, waiting", 12, 1200 * time.Microsecond, paceWait},
 		{"as fast as a disk takes them", 48, 300 * time.Microsecond, 0},
+		{"a slow disk", 12, 5500 * time.Microsecond, 0},
 		{"sixty-four waiters after a wait", 64, time.Millisecond, 0},
 	} {
 		var p pace
