@@ -105,7 +105,7 @@ func TestHealthAndPages(t *testing.T) {
 	s.start()
 	p := s.sell("")
 	s.is(&p, 200, "status", "sold")
-	for path, want := range map[string]string{"/healthz": "", "/readyz": "", "/metrics": "vendue_", "/": "<!doctype html", "/debug/pprof/": "goroutine"} {
+	for path, want := range map[string]string{"/healthz": "", "/readyz": "", "/metrics": "vendue_", "/": "<!doctype html", "/openapi.json": `"openapi"`, "/debug/pprof/": "goroutine"} {
 		r, err := s.admin.Fetch(path, "")
 		s.ok(err)
 		if r.Status != 200 || !strings.Contains(strings.ToLower(string(r.Body)), want) {

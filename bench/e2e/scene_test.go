@@ -116,6 +116,7 @@ func (s *scene) resume() {
 	s.api, s.admin = world.NewClient(s.cfg.Listen, nil), world.NewClient(s.cfg.Admin, nil)
 	s.t.Cleanup(s.api.Close)
 	s.t.Cleanup(s.admin.Close)
+	s.watch()
 }
 
 func cut(text string, most int) string {

@@ -19,6 +19,9 @@ type Dial func(addr string, timeout time.Duration) (net.Conn, error)
 // Client speaks HTTP to one address and never re-sends anything by itself. It
 // is safe for concurrent use.
 type Client struct {
+	// Watch, if set before the first request, sees every answer. It keeps nothing of it, and several may come at once.
+	Watch func(Call, *fasthttp.Response)
+
 	http fasthttp.HostClient
 }
 
@@ -96,6 +99,9 @@ func (c *Client) Do(call Call) (Reply, error) {
 	}
 	if err := c.http.DoTimeout(req, resp, call.Timeout); err != nil {
 		return Reply{}, fmt.Errorf("%s %s: %w: %w", call.Method, call.Path, ErrNoAnswer, err)
+	}
+	if c.Watch != nil {
+		c.Watch(call, resp)
 	}
 	return Reply{
 		Status:     resp.StatusCode(),

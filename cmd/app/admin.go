@@ -15,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp/pprofhandler"
 
 	"vendue/exchange"
+	"vendue/exchange/api"
 	"vendue/exchange/engine"
 	"vendue/store"
 )
@@ -47,6 +48,8 @@ func (a *App) handleAdmin(ctx *fasthttp.RequestCtx, trusted bool) {
 		ctx.SetBodyString("ok\n")
 	case path == "/readyz":
 		a.ready(ctx)
+	case path == "/openapi.json":
+		api.ServeDocument(ctx)
 	case strings.HasPrefix(path, "/debug/pprof"):
 		if path == "/debug/pprof/" {
 			ctx.URI().SetPath("/debug/pprof") // the handler has its index there only, with links that need the slash
