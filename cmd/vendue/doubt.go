@@ -107,10 +107,12 @@ func doubtListCommand() *cobra.Command {
 				if d.Conflict {
 					note = " (the lead has an open conflict)"
 				}
-				fmt.Fprintf(w, "%s %s %s %s %s %s%s\n", d.LeadID, d.BidID, d.Contract, d.Buyer, d.Bid, time.Duration(d.AgeSec)*time.Second, note)
+				age := time.Duration(d.AgeSec) * time.Second
+				if err := tell(w, "%s %s %s %s %s %s%s\n", d.LeadID, d.BidID, d.Contract, d.Buyer, d.Bid, age, note); err != nil {
+					return err
+				}
 			}
-			fmt.Fprintf(w, "%d in doubt, %d shown\n", list.Total, len(list.Doubts))
-			return nil
+			return tell(w, "%d in doubt, %d shown\n", list.Total, len(list.Doubts))
 		},
 	}
 	needFlag(c, &data, "data", "the data directory")
@@ -140,8 +142,7 @@ func doubtSettleCommand() *cobra.Command {
 			if answer.Repeated {
 				word = "settled before"
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: accepted=%t\n", word, verdict)
-			return nil
+			return tell(cmd.OutOrStdout(), "%s: accepted=%t\n", word, verdict)
 		},
 	}
 	needFlag(c, &data, "data", "the data directory")
@@ -196,8 +197,7 @@ func conflictsCloseCommand() *cobra.Command {
 			if answer.Repeated {
 				word = "closed before"
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), word)
-			return nil
+			return tell(cmd.OutOrStdout(), "%s\n", word)
 		},
 	}
 	needFlag(c, &data, "data", "the data directory")

@@ -45,7 +45,7 @@ func runWith(args []string, stdout, stderr io.Writer) int {
 		return exitFine
 	case errors.As(err, &found):
 		if text := err.Error(); text != "" {
-			fmt.Fprintln(stderr, text)
+			_ = tell(stderr, "%s\n", text) // the exit code says it too
 		}
 		return exitWanted
 	default:
