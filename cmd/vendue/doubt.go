@@ -167,11 +167,12 @@ func conflictsListCommand() *cobra.Command {
 			}
 			w := cmd.OutOrStdout()
 			for _, c := range list.Conflicts {
-				fmt.Fprintf(w, "%s %s %s %s %s stands %s, accepted=%t by %s at %s\n",
-					c.LeadID, c.BidID, c.Contract, c.Buyer, c.Bid, c.Stands, c.Accepted, c.By, c.At.Format(time.RFC3339))
+				if err := tell(w, "%s %s %s %s %s stands %s, accepted=%t by %s at %s\n",
+					c.LeadID, c.BidID, c.Contract, c.Buyer, c.Bid, c.Stands, c.Accepted, c.By, c.At.Format(time.RFC3339)); err != nil {
+					return err
+				}
 			}
-			fmt.Fprintf(w, "%d open, %d shown\n", list.Total, len(list.Conflicts))
-			return nil
+			return tell(w, "%d open, %d shown\n", list.Total, len(list.Conflicts))
 		},
 	}
 	needFlag(c, &data, "data", "the data directory")

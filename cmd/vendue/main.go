@@ -49,7 +49,7 @@ func runWith(args []string, stdout, stderr io.Writer) int {
 		}
 		return exitWanted
 	default:
-		fmt.Fprintf(stderr, "vendue: %v\n\nRun 'vendue --help', or 'vendue COMMAND --help', for how it is used.\n", err)
+		_ = tell(stderr, "vendue: %v\n\nRun 'vendue --help', or 'vendue COMMAND --help', for how it is used.\n", err)
 		return exitUsage
 	}
 }

@@ -122,13 +122,19 @@ func importList(w io.Writer, data, buyer string, lines []listLine, rest *time.Ti
 			return wanting{fmt.Errorf("the exchange answered for %d of %d lines", len(answer.Lines), len(part))}
 		}
 		for i, word := range answer.Lines {
-			if counts[word]++; word != "settled" && word != "already" {
-				fmt.Fprintf(w, "line %d: %s\n", part[i].number, word)
+			if counts[word]++; word == "settled" || word == "already" {
+				continue
+			}
+			if err := tell(w, "line %d: %s\n", part[i].number, word); err != nil {
+				return err
 			}
 		}
 	}
-	fmt.Fprintf(w, "%d lines: %d settled, %d already, %d conflict, %d unknown, %d ambiguous, %d in flight\n", len(lines),
+	err := tell(w, "%d lines: %d settled, %d already, %d conflict, %d unknown, %d ambiguous, %d in flight\n", len(lines),
 		counts["settled"], counts["already"], counts["conflict"], counts["unknown"], counts["ambiguous"], counts["in_flight"])
+	if err != nil {
+		return err
+	}
 	open := counts["unknown"] + counts["ambiguous"] + counts["in_flight"]
 	switch {
 	case rest == nil:
