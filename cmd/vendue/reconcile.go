@@ -155,13 +155,14 @@ func assumeRest(w io.Writer, data, buyer string, before time.Time) error {
 		}
 		total += answer.Assumed
 		if answer.Left == 0 {
-			fmt.Fprintf(w, "%d assumed unsold\n", total)
-			return nil
+			return tell(w, "%d assumed unsold\n", total)
 		}
 		if answer.Assumed == 0 {
 			break
 		}
 	}
-	fmt.Fprintf(w, "%d assumed unsold\n", total)
+	if err := tell(w, "%d assumed unsold\n", total); err != nil {
+		return err
+	}
 	return wanting{errors.New("some are being worked on; import again")}
 }
