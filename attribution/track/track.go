@@ -191,7 +191,7 @@ func (t *Tracker) conversion(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	t.met.conversions.Inc()
-	problem(ctx, fasthttp.StatusNotImplemented, "this exchange does not take conversions yet: nothing was recorded, and nobody was credited")
+	problem(ctx, fasthttp.StatusUnprocessableEntity, "this exchange does not take conversions yet: nothing was recorded, and nobody was credited")
 }
 
 func redirect(ctx *fasthttp.RequestCtx, to string) {

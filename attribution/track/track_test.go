@@ -245,8 +245,8 @@ func TestPixelAndConversionTellNoLies(t *testing.T) {
 		"/conversion?click_id=":                                    400,
 		"/conversion?click_id=marker-77":                           404,
 		"/conversion?click_id=" + ours[:31] + "!":                  404,
-		"/conversion?click_id=" + ours:                             501,
-		"/conversion?clickid=" + ours + "&event=e&amount=1&txid=2": 501,
+		"/conversion?click_id=" + ours:                             422,
+		"/conversion?clickid=" + ours + "&event=e&amount=1&txid=2": 422,
 	} {
 		ctx := b.do("POST", uri)
 		var p struct {

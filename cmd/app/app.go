@@ -254,6 +254,11 @@ func (a *App) Reload() error {
 		}
 		return &ConfigError{faults}
 	}
+	if now, was := cfg.Market.Currency.Code, old.Market.Currency.Code; now != was {
+		// Quotes, caps and the ledger count in it; what they hold cannot be told anew.
+		a.reloads[0].Inc()
+		return &ConfigError{[]configs.Fault{{File: a.opts.Config, Line: 1, Col: 1, Text: fmt.Sprintf("currency cannot change while the exchange runs: expected %s", was)}}}
+	}
 	if cfg.Data != old.Data || cfg.Listen != old.Listen || cfg.Admin != old.Admin || cfg.Node != old.Node {
 		a.log.Warn().Msg("data, listen, admin and node take effect at the next start")
 		cfg.Data, cfg.Listen, cfg.Admin, cfg.Node = old.Data, old.Listen, old.Admin, old.Node

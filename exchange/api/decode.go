@@ -322,6 +322,7 @@ func (b *body) setSource(key, text string) bool {
 }
 
 func (b *body) takeConsent(key string, v gjson.Result) {
+	b.consent.Given = b.consent.Given || (v.Raw != `""` && v.Raw != "[]" && slices.Contains(bodyKeys[:], key))
 	switch key {
 	case "named_buyers":
 		b.consent.NamedBuyers = b.texts("consent."+key, v, namedBuyersMax)
@@ -336,10 +337,14 @@ func (b *body) takeConsent(key string, v gjson.Result) {
 	}
 }
 
+// checkConsent ends the reading of a consent. One that says nothing is none:
+// it neither satisfies a campaign that wants consent nor replaces the ping's.
 func (b *body) checkConsent() {
-	b.consent.Given = true
 	if len(b.consent.Raw) > consentBytesMax {
 		b.fault("consent", "expected at most 16 KiB")
+	}
+	if !b.consent.Given {
+		b.consent = exchange.Consent{}
 	}
 }
 

@@ -109,6 +109,7 @@ type Snapshot struct {
 	Bidders Bidders
 	trees   map[exchange.CampaignID]*pingtree.Tree
 	rates   map[exchange.CampaignID]*campaignRates
+	strays  map[exchange.SellerID]*book.Rate // posts without a live quote: no campaign's rate bounds them
 }
 
 type campaignRates struct{ pings, posts book.Rate }
@@ -265,10 +266,17 @@ func (e *Engine) leave() { e.inFlight.Add(-1) }
 func (e *Engine) Install(market *exchange.Market, bidders Bidders, text string) error {
 	next := &Snapshot{
 		Market: market, Bidders: bidders,
-		trees: make(map[exchange.CampaignID]*pingtree.Tree, len(market.Campaigns)),
-		rates: make(map[exchange.CampaignID]*campaignRates, len(market.Campaigns)),
+		trees:  make(map[exchange.CampaignID]*pingtree.Tree, len(market.Campaigns)),
+		rates:  make(map[exchange.CampaignID]*campaignRates, len(market.Campaigns)),
+		strays: make(map[exchange.SellerID]*book.Rate, len(market.Sellers)),
 	}
 	old := e.snap.Load()
+	for id := range market.Sellers {
+		next.strays[id] = new(book.Rate)
+		if old != nil && old.strays[id] != nil {
+			next.strays[id] = old.strays[id]
+		}
+	}
 	for id, c := range market.Campaigns {
 		next.trees[id] = pingtree.Compile(c.Tree, c.Vertical)
 		next.rates[id] = new(campaignRates)

@@ -105,7 +105,7 @@ func (e *Engine) pingWithRef(req *PingRequest) PingAnswer {
 	}
 	defer release()
 	hash := e.hashValues(req.Values)
-	if q := e.quotes.ByRef(seller, req.Ref, time.Now()); q != nil && q.LeadHash == hash && q.Campaign.ID == req.Campaign.ID {
+	if q := e.quotes.ByRef(seller, req.Ref, time.Now()); q != nil && q.LeadHash == hash && q.Test == req.Test && q.Campaign.ID == req.Campaign.ID {
 		return PingAnswer{PingID: q.PingID, Quote: q, Cached: true}
 	}
 	return e.auctionFor(req, hash)

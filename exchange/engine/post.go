@@ -150,10 +150,22 @@ func (e *Engine) fold(view *exchange.LeadView, lead exchange.LeadID, stop func(*
 	return nil
 }
 
+// straysPerSecond bounds a seller's posts that have no live quote. Each is an
+// event on disk, and a loop in somebody's code must not fill it.
+const straysPerSecond = 500
+
+func (e *Engine) strayed(req *PostRequest) bool {
+	rate := req.Snap.strays[req.Seller.ID]
+	return rate != nil && !rate.Allow(straysPerSecond, req.Arrival)
+}
+
 // postOnce finds the quote and posts its lead.
 func (e *Engine) postOnce(req *PostRequest, facts exchange.LeadFacts) PostAnswer {
 	ping, ours := e.deps.Minter.ParsePing(req.PingID)
 	if !ours {
+		if e.strayed(req) {
+			return faulted(exchange.ReasonRateLimited)
+		}
 		return e.refuse(req, facts, exchange.ReasonPingUnknown, exchange.LeadID{})
 	}
 	facts.PingID = ping
@@ -170,6 +182,9 @@ func (e *Engine) postOnce(req *PostRequest, facts exchange.LeadFacts) PostAnswer
 	}
 	defer release()
 	if quote == nil || e.quotes.Used(quote) {
+		if e.strayed(req) {
+			return faulted(exchange.ReasonRateLimited)
+		}
 		return e.postWithoutQuote(req, facts)
 	}
 	if quote.Campaign.Seller.ID != req.Seller.ID {
