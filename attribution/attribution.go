@@ -66,7 +66,7 @@ type counters struct {
 
 // New reads the state from the space. Nothing moves until Use and Start.
 func New(deps Deps) (*Attribution, error) {
-	sender, err := postback.New(postback.Deps{Space: deps.Space, Vault: deps.Vault, Log: deps.Log, Metrics: deps.Metrics, Answer: deps.Answer})
+	sender, err := postback.New(postback.Deps{Space: deps.Space, Vault: deps.Vault, Clock: deps.Clock, Log: deps.Log, Metrics: deps.Metrics, Answer: deps.Answer})
 	if err != nil {
 		return nil, err
 	}

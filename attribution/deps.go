@@ -37,6 +37,7 @@ type Deps struct {
 	Journal Journal
 	Space   Space
 	Vault   exchange.Vault
+	Clock   exchange.Clock // nil: time.Now
 	Log     zerolog.Logger
 	Metrics *metrics.Set
 	// Answer is what a seller is told of a lead: see postback.Deps. It is first called after Start.

@@ -54,7 +54,7 @@ func (d *desk) notify(in *postback.Intake, vault exchange.Vault, s *Sale) {
 		}
 		j := postback.Job{
 			Key: postback.Key{Seq: s.Seq, No: no}, Affiliate: s.Affiliate, Lead: s.Lead, Event: n.on,
-			ConversionID: values[postback.MacroConversionID], Notice: n.id, Created: time.Now().UnixNano(),
+			ConversionID: values[postback.MacroConversionID], Notice: n.id, Created: in.Now(),
 		}
 		no++
 		if n.template == nil {

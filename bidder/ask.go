@@ -88,7 +88,7 @@ func (f *fanOut) reset() {
 
 // scatter sends every question.
 func (f *fanOut) scatter() {
-	now := time.Now()
+	now := f.b.t.now()
 	f.targets = slices.Grow(f.targets, len(f.ask.Contracts))[:len(f.ask.Contracts)]
 	f.left = len(f.targets)
 	for i, terms := range f.ask.Contracts {
@@ -172,7 +172,7 @@ func (f *fanOut) redial(t *target, now time.Time) {
 func (f *fanOut) step() {
 	first, until := f.next()
 	status := first.wait(until)
-	now := time.Now()
+	now := f.b.t.now()
 	f.settle(first, status, now)
 	for i := range f.targets {
 		if t := &f.targets[i]; !t.done && t != first {
@@ -211,7 +211,7 @@ func (t *target) wait(until time.Time) error {
 	} else {
 		// The socket was full. Waiting for room would need a second kind of wait
 		// for something that hardly happens: look again soon.
-		_ = t.conn.wait(minTime(until, time.Now().Add(timeLeast))) // look reads it again
+		_ = t.conn.wait(minTime(until, t.conn.host.t.now().Add(timeLeast))) // look reads it again
 	}
 	return t.look()
 }

@@ -42,4 +42,5 @@ type TransportConfig struct {
 	ReplyBytesMax    int                                                                 // 0: 64 KiB, headers included
 	IdleMax          time.Duration                                                       // 0: 50 s
 	RootCAs          *x509.CertPool                                                      // nil: the system's
+	Clock            exchange.Clock                                                      // nil: time.Now
 }

@@ -3,6 +3,8 @@ package bidder
 import (
 	"sync"
 	"time"
+
+	"vendue/exchange"
 )
 
 // dialing is a question that waits for its connection: it is asked by the
@@ -12,7 +14,8 @@ import (
 // connection: the ask, if it takes the result before it abandons the dial; else
 // the dialling goroutine.
 type dialing struct {
-	done chan struct{} // closed when ended
+	done  chan struct{} // closed when ended
+	clock exchange.Clock
 
 	mu        sync.Mutex
 	conn      *conn
@@ -23,11 +26,11 @@ type dialing struct {
 
 // startDial dials in a place that was reserved, and writes request.
 func startDial(h *host, request []byte, deadline time.Time, ms *contractMetrics) *dialing {
-	d := &dialing{done: make(chan struct{})}
+	d := &dialing{done: make(chan struct{}), clock: h.t.cfg.Clock}
 	h.t.wg.Go(func() {
 		c, err := h.dial(deadline)
 		if err == nil && d.givenUp() {
-			h.keep(c, time.Now()) // nothing was asked on it: ready for the next auction
+			h.keep(c, h.t.now()) // nothing was asked on it: ready for the next auction
 			return
 		}
 		if err == nil {
@@ -37,7 +40,7 @@ func startDial(h *host, request []byte, deadline time.Time, ms *contractMetrics)
 			}
 		}
 		if !d.end(c, err) && c != nil {
-			h.t.drain(c, ms, time.Now())
+			h.t.drain(c, ms, h.t.now())
 		}
 	})
 	return d
@@ -63,7 +66,7 @@ func (d *dialing) end(c *conn, err error) bool {
 
 // wait waits for the result until a time.
 func (d *dialing) wait(until time.Time) {
-	timer := time.NewTimer(time.Until(until))
+	timer := time.NewTimer(d.clock.Until(until))
 	defer timer.Stop()
 	select {
 	case <-d.done:

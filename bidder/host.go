@@ -157,13 +157,13 @@ func (h *host) dial(deadline time.Time) (*conn, error) {
 		h.unreserve()
 		return nil, err
 	}
-	c := &conn{wire: newWire(nc, h.t), host: h, born: time.Now()}
+	c := &conn{wire: newWire(nc, h.t), host: h, born: h.t.now()}
 	c.begin()
 	return c, nil
 }
 
 func (h *host) connect(deadline time.Time) (net.Conn, error) {
-	left := time.Until(deadline)
+	left := deadline.Sub(h.t.now())
 	if left <= 0 {
 		return nil, errDialTimeout
 	}
@@ -248,8 +248,8 @@ func (h *host) warm() {
 	err := errConnsMax
 	if h.reserve() {
 		var c *conn
-		if c, err = h.dial(time.Now().Add(dialWarmMax)); err == nil {
-			h.keep(c, time.Now())
+		if c, err = h.dial(h.t.now().Add(dialWarmMax)); err == nil {
+			h.keep(c, h.t.now())
 		}
 	}
 	h.mu.Lock()
@@ -259,7 +259,7 @@ func (h *host) warm() {
 		h.backoff = 0
 		return
 	}
-	if now := time.Now(); !now.Before(h.retryAt) { // the first failure of several dials at once counts
+	if now := h.t.now(); !now.Before(h.retryAt) { // the first failure of several dials at once counts
 		h.backoff = min(max(2*h.backoff, backoffMin), backoffMax)
 		h.retryAt = now.Add(h.backoff)
 		h.t.log.Warn().Str("addr", h.key.addr).Err(err).Dur("retry_in_ms", h.backoff).Msg("cannot connect to a buyer ahead of need")

@@ -21,7 +21,7 @@ var letters = sync.Pool{New: func() any { return new(letter) }}
 // dial, the write and the answer. The outcome is that of DESIGN.md's table; it
 // is never OutcomeNone.
 func (b *Bidder) Post(d *exchange.Delivery) exchange.Receipt {
-	start := time.Now()
+	start := b.t.now()
 	c := b.contract(d.Contract)
 	l := letters.Get().(*letter)
 	l.write(c, d, start)
@@ -31,7 +31,7 @@ func (b *Bidder) Post(d *exchange.Delivery) exchange.Receipt {
 		clear(l.out[:cap(l.out)])
 		letters.Put(l)
 	}
-	r.Elapsed = time.Since(start)
+	r.Elapsed = b.t.now().Sub(start)
 	c.ms.posts[r.Outcome].Inc()
 	if r.Outcome != exchange.OutcomeNotDelivered {
 		c.ms.postSeconds.Update(r.Elapsed.Seconds())
@@ -61,7 +61,7 @@ func (b *Bidder) attempt(c *contract, d *exchange.Delivery, request []byte) exch
 		return r
 	}
 	err := conn.wait(d.Deadline)
-	now := time.Now()
+	now := b.t.now()
 	switch {
 	case isBlocked(err):
 		b.t.drain(conn, c.ms, now)
@@ -90,7 +90,7 @@ func (b *Bidder) attempt(c *contract, d *exchange.Delivery, request []byte) exch
 // when a kept connection turned out closed before it took a single byte.
 func (b *Bidder) deliver(c *contract, d *exchange.Delivery, request []byte) (*conn, exchange.Receipt) {
 	h := c.post[side(d.Test)].host
-	now := time.Now()
+	now := b.t.now()
 	if !now.Before(d.Deadline) {
 		return nil, exchange.Receipt{Outcome: exchange.OutcomeNotDelivered, Reason: exchange.ReasonNoTime, Detail: "the deadline was past"}
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"vendue/exchange"
 )
 
 // pumpBytesMax is how far a pump reads ahead of whoever reads it.
@@ -22,6 +24,7 @@ const pumpBytesMax = 16 << 10
 // and its receiver looks again.
 type pumpWire struct {
 	conn    net.Conn
+	clock   exchange.Clock
 	wg      *sync.WaitGroup
 	writing atomic.Int32
 	ready   chan struct{}
@@ -33,7 +36,7 @@ type pumpWire struct {
 }
 
 func newPumpWire(nc net.Conn, t *Transport) *pumpWire {
-	w := &pumpWire{conn: nc, wg: &t.wg, ready: make(chan struct{}, 1), space: make(chan struct{}, 1)}
+	w := &pumpWire{conn: nc, clock: t.cfg.Clock, wg: &t.wg, ready: make(chan struct{}, 1), space: make(chan struct{}, 1)}
 	t.wg.Go(w.pump)
 	return w
 }
@@ -89,7 +92,7 @@ func (w *pumpWire) read(p []byte, until time.Time) (int, error) {
 	if !isBlocked(err) {
 		return n, err
 	}
-	timer := time.NewTimer(time.Until(until))
+	timer := time.NewTimer(w.clock.Until(until))
 	defer timer.Stop()
 	for {
 		select {

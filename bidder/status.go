@@ -143,9 +143,9 @@ func (b *Bidder) Status(q *exchange.Inquiry) exchange.Finding {
 	if in == nil {
 		return exchange.Finding{Detail: "the contract has no status URL"}
 	}
-	start := time.Now()
+	start := b.t.now()
 	f := in.ask(c, q, start)
-	c.ms.statusSeconds.Update(time.Since(start).Seconds())
+	c.ms.statusSeconds.Update(b.t.now().Sub(start).Seconds())
 	switch {
 	case !f.Known:
 		c.ms.statuses[0].Inc()
@@ -182,6 +182,6 @@ func (in *inquiry) ask(c *contract, q *exchange.Inquiry, now time.Time) exchange
 	}
 	reply := conn.reply()
 	f := c.adapter.ReadStatus(&reply)
-	in.host.release(conn, time.Now())
+	in.host.release(conn, in.host.t.now())
 	return f
 }

@@ -96,6 +96,8 @@ func orDefault[T int | time.Duration](v, def T) T {
 	return v
 }
 
+func (t *Transport) now() time.Time { return t.cfg.Clock.Now() }
+
 // Close closes every connection and waits for the transport's goroutines. Asks
 // and posts still running finish first, at their own deadlines.
 func (t *Transport) Close() error {
@@ -121,7 +123,7 @@ func (t *Transport) host(key hostKey) *host {
 		h = newHost(t, key)
 		t.hosts[key] = h
 	}
-	h.touch(time.Now())
+	h.touch(t.now())
 	poke(t.wake)
 	return h
 }
@@ -140,12 +142,12 @@ func (t *Transport) run() {
 			t.shut()
 			return
 		case <-t.wake:
-			t.upkeep(time.Now())
+			t.upkeep(t.now())
 			drain.Reset(drainEvery)
 		case <-tick.C:
-			t.upkeep(time.Now())
+			t.upkeep(t.now())
 		case <-drain.C:
-			if t.sweep(time.Now()) > 0 {
+			if t.sweep(t.now()) > 0 {
 				drain.Reset(drainEvery)
 			}
 		}

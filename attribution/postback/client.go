@@ -12,6 +12,8 @@ import (
 
 	"code.dny.dev/ssrf"
 	"github.com/valyala/fasthttp"
+
+	"vendue/exchange"
 )
 
 const (
@@ -28,8 +30,9 @@ const (
 // Addresses are judged when a connection is made, after the name was resolved,
 // so a name that changes its address between look-ups gains nothing.
 type client struct {
-	http *fasthttp.Client
-	dial atomic.Pointer[dialer]
+	http  *fasthttp.Client
+	clock exchange.Clock
+	dial  atomic.Pointer[dialer]
 
 	mu     sync.Mutex
 	closed bool // no connection is made any more
@@ -42,8 +45,8 @@ type dialer struct {
 	guard  *ssrf.Guardian
 }
 
-func newClient() *client {
-	c := &client{conns: make(map[*trackedConn]struct{})}
+func newClient(clock exchange.Clock) *client {
+	c := &client{clock: clock, conns: make(map[*trackedConn]struct{})}
 	c.http = &fasthttp.Client{
 		Name:                          "vendue",
 		DialTimeout:                   c.connect,
@@ -152,7 +155,7 @@ func (c *client) send(q *request) (status int, retryAfter time.Duration, err err
 		req.SetBodyRaw(q.body)
 	}
 	if len(q.secret) > 0 {
-		seconds := unixSeconds(time.Now())
+		seconds := unixSeconds(c.clock.Now())
 		req.Header.Set("webhook-id", q.id)
 		req.Header.Set("webhook-timestamp", seconds)
 		req.Header.Set("webhook-signature", q.signatureOf(seconds))
@@ -165,5 +168,5 @@ func (c *client) send(q *request) (status int, retryAfter time.Duration, err err
 	if err != nil {
 		return 0, 0, fmt.Errorf("cannot deliver: %w", err)
 	}
-	return resp.StatusCode(), retryAfterOf(resp.Header.Peek(fasthttp.HeaderRetryAfter), time.Now()), nil
+	return resp.StatusCode(), retryAfterOf(resp.Header.Peek(fasthttp.HeaderRetryAfter), c.clock.Now()), nil
 }

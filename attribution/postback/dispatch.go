@@ -84,7 +84,7 @@ func (s *Sender) dispatch() {
 		unwritten = s.settle(unwritten)
 		wait := commitPause
 		if len(unwritten) == 0 {
-			wait = s.launch(time.Now())
+			wait = s.launch(s.clock.Now())
 		}
 		if !scanned {
 			wait = min(wait, commitPause)
@@ -283,7 +283,7 @@ func (s *Sender) attempt(ep *endpoint, it item) result {
 	} else if err == nil {
 		r.job, err = decodeJob(it.key, v)
 	}
-	r.now = time.Now()
+	r.now = s.clock.Now()
 	if err != nil || r.drop {
 		r.fault = err
 		return r
@@ -303,7 +303,7 @@ func (s *Sender) attempt(ep *endpoint, it item) result {
 	}
 	start := r.now
 	status, retryAfter, err := s.http.send(&q)
-	r.now = time.Now()
+	r.now = s.clock.Now()
 	s.met.seconds.Update(r.now.Sub(start).Seconds())
 	r.verdict, r.retryAfter = verdictOf(status, err), retryAfter
 	r.job.Attempts = append(r.job.Attempts, Attempt{At: r.now.UnixNano(), Status: status, Fault: faultOf(err)})

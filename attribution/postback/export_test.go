@@ -4,7 +4,7 @@ import "net/netip"
 
 // TryGet makes one request under the given egress prefixes.
 func TryGet(allow []string, url string) (status int, fault string) {
-	c := newClient()
+	c := newClient(nil)
 	defer c.close()
 	var cfg Config
 	for _, p := range allow {

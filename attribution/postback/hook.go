@@ -67,7 +67,7 @@ func (in *Intake) Settled(seq uint64, seller exchange.SellerID, lead exchange.Le
 	}
 	j := Job{
 		Key: Key{Seq: seq, No: hookNo}, Seller: seller, Lead: lead, Event: EventLeadSettled, ConversionID: lead.String() + "-settled",
-		Endpoint: h.endpoint, Notice: h.notice, Created: time.Now().UnixNano(),
+		Endpoint: h.endpoint, Notice: h.notice, Created: in.Now(),
 	}
 	reason := ""
 	if h.endpoint == "" {

@@ -33,6 +33,7 @@ const (
 type Deps struct {
 	Space   Space
 	Vault   exchange.Vault
+	Clock   exchange.Clock // nil: time.Now
 	Log     zerolog.Logger
 	Metrics *metrics.Set
 	// Answer is what a seller is told of a lead now; every event up to seq is on disk and counts. nil: no Hooks are used.
@@ -69,6 +70,7 @@ type Sender struct {
 	log   zerolog.Logger
 	met   senderMetrics
 	http  *client
+	clock exchange.Clock // steady: what is due, and when, is on disk in numbers
 
 	answer func(lead exchange.LeadID, seq uint64) ([]byte, error)
 	hooks  atomic.Pointer[map[exchange.SellerID]hook] // replaced whole at a reload
@@ -102,7 +104,7 @@ type senderMetrics struct {
 // the notices that are gone from the space.
 func New(deps Deps) (*Sender, error) {
 	s := &Sender{
-		space: deps.Space, vault: deps.Vault, log: deps.Log, http: newClient(), answer: deps.Answer,
+		space: deps.Space, vault: deps.Vault, log: deps.Log, http: newClient(deps.Clock), clock: deps.Clock.Steady(), answer: deps.Answer,
 		woken: make(map[string]struct{}), gone: make(map[Notice]struct{}),
 		wake: make(chan struct{}, 1), results: make(chan result, runningMax), stop: make(chan struct{}),
 	}
@@ -188,6 +190,9 @@ type Intake struct {
 	endpoints []string
 	notSent   uint64
 }
+
+// Now is the time by which jobs are due, Unix nanoseconds.
+func (in *Intake) Now() int64 { return in.sender.clock.Now().UnixNano() }
 
 // NewIntake returns an empty intake.
 func (s *Sender) NewIntake() *Intake { return &Intake{sender: s} }

@@ -19,6 +19,7 @@ type Deps struct {
 	Recorder attribution.Recorder
 	Vault    exchange.Vault
 	Minter   *exchange.Minter
+	Clock    exchange.Clock // nil: time.Now
 	Log      zerolog.Logger
 	Metrics  *metrics.Set
 }
@@ -126,7 +127,7 @@ func (t *Tracker) click(ctx *fasthttp.RequestCtx, name string) {
 	p := readParams(ctx.QueryArgs())
 	t.met.cut.Add(p.cut)
 	ev := &exchange.Clicked{
-		ClickID: t.deps.Minter.Click(time.Now()), Offer: o.id, Foreign: t.deps.Vault.Seal(p.foreign()),
+		ClickID: t.deps.Minter.Click(t.deps.Clock.Now()), Offer: o.id, Foreign: t.deps.Vault.Seal(p.foreign()),
 	}
 	if _, known := s.affiliates[exchange.AffiliateID(p.aff)]; known {
 		ev.Affiliate = exchange.AffiliateID(p.aff)

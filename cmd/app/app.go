@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -34,14 +35,16 @@ import (
 
 // Options say what to run and, for tests and simulations, on what. Nil functions mean the real thing.
 type Options struct {
-	Config string                                                              // path of the YAML file
-	Log    io.Writer                                                           // wide lines as JSON; nil: standard error
-	Listen func(network, addr string) (net.Listener, error)                    // the command socket's too: "unix" and its path
-	Dial   func(network, addr string, timeout time.Duration) (net.Conn, error) // to buyers and trackers
-	Store  func(*store.Config)                                                 // adjusts how the store is opened
-	Engine func(*engine.Config)                                                // adjusts the engine's bounds
-	Random func() uint64                                                       // feeds ids; safe for concurrent use
-	Wait   func() time.Duration                                                // how long work waits for a processor, for shedding: ProcessorWait(); nil: never shed
+	Config  string                                                              // path of the YAML file
+	Log     io.Writer                                                           // wide lines as JSON; nil: standard error
+	Listen  func(network, addr string) (net.Listener, error)                    // the command socket's too: "unix" and its path
+	Dial    func(network, addr string, timeout time.Duration) (net.Conn, error) // to buyers and trackers
+	RootCAs *x509.CertPool                                                      // whose word on buyers' certificates counts; nil: the system's
+	Store   func(*store.Config)                                                 // adjusts how the store is opened
+	Engine  func(*engine.Config)                                                // adjusts the engine's bounds
+	Clock   exchange.Clock                                                      // nil: time.Now
+	Random  func() uint64                                                       // feeds ids; safe for concurrent use
+	Wait    func() time.Duration                                                // how long work waits for a processor, for shedding: ProcessorWait(); nil: never shed
 }
 
 // ConfigError holds the faults of a config that was refused.
@@ -132,27 +135,27 @@ func (a *App) openRooms(cfg *configs.Config) (err error) {
 	if a.minter, err = exchange.NewMinter(a.store.IDKey(), cfg.Node, a.opts.Random); err != nil {
 		return err
 	}
-	a.transport = bidder.NewTransport(bidder.TransportConfig{Dial: a.opts.Dial}, a.log, a.set)
+	a.transport = bidder.NewTransport(bidder.TransportConfig{Dial: a.opts.Dial, RootCAs: a.opts.RootCAs, Clock: a.opts.Clock}, a.log, a.set)
 	engineCfg := engine.Config{Reserve: cfg.Reserve, QuoteBytesMax: cfg.Limits.QuoteBytesMax}
 	if a.opts.Engine != nil {
 		a.opts.Engine(&engineCfg)
 	}
 	a.live = live.New(a.sources())
 	a.engine, err = engine.New(engineCfg, engine.Deps{
-		Store: a.store, Vault: a.store.Vault(), Minter: a.minter, Observer: &watcher{a}, OnFault: a.fail, Log: a.log, Metrics: a.set,
+		Store: a.store, Vault: a.store.Vault(), Minter: a.minter, Observer: &watcher{a}, Clock: a.opts.Clock, OnFault: a.fail, Log: a.log, Metrics: a.set,
 	})
 	if err != nil {
 		return err
 	}
 	a.attribution, err = attribution.New(attribution.Deps{
-		Journal: a.store, Space: space{a.store.Space("attribution")}, Vault: a.store.Vault(), Log: a.log, Metrics: a.set,
+		Journal: a.store, Space: space{a.store.Space("attribution")}, Vault: a.store.Vault(), Clock: a.opts.Clock, Log: a.log, Metrics: a.set,
 		Answer: func(id exchange.LeadID, seq uint64) ([]byte, error) { return a.api.Answer(id, seq) },
 	})
 	if err != nil {
 		return err
 	}
 	a.api = api.New(api.Deps{Engine: a.engine, Vault: a.store.Vault(), Log: a.log, Metrics: a.set})
-	a.track = track.New(track.Deps{Recorder: a.engine, Vault: a.store.Vault(), Minter: a.minter, Log: a.log, Metrics: a.set})
+	a.track = track.New(track.Deps{Recorder: a.engine, Vault: a.store.Vault(), Minter: a.minter, Clock: a.opts.Clock, Log: a.log, Metrics: a.set})
 	a.pressure = newPressure(a.opts.Wait, a.set)
 	a.reloads[0] = a.set.NewCounter(`vendue_app_reloads_total{result="refused"}`)
 	a.reloads[1] = a.set.NewCounter(`vendue_app_reloads_total{result="accepted"}`)

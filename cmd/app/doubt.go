@@ -72,7 +72,7 @@ func (a *App) tellDoubts(ctx *fasthttp.RequestCtx) {
 		d := &list[i]
 		out.Doubts[i] = Doubt{
 			LeadID: d.LeadID.String(), BidID: string(exchange.AppendBidID(nil, d.PingID, d.Leg)), Contract: string(d.Contract), Buyer: string(d.Buyer),
-			Bid: d.Bid, Since: d.Since, AgeSec: int64(time.Since(d.Since).Seconds()), Conflict: d.Conflict,
+			Bid: d.Bid, Since: d.Since, AgeSec: int64(a.engine.Now().Sub(d.Since).Seconds()), Conflict: d.Conflict,
 		}
 	}
 	tellJSON(ctx, out)

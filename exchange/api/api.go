@@ -104,7 +104,7 @@ func (a *API) seller(ctx *fasthttp.RequestCtx, method string, do func(*call)) {
 
 // enter checks method and key, in that order.
 func (a *API) enter(ctx *fasthttp.RequestCtx, method string) (*call, bool) {
-	arrival := time.Now()
+	arrival := a.engine.Now()
 	if string(ctx.Method()) != method {
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, method)
 		a.problem(ctx, problem{status: 405, reason: exchange.ReasonInvalidField, detail: "expected " + method})

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -64,7 +63,7 @@ func (a *API) ping(c *call) {
 	}
 	out := make([]byte, 0, 512)
 	if ans.Quote != nil {
-		out = appendQuote(out, &ans, c.snap.Market.Currency.Code, time.Now())
+		out = appendQuote(out, &ans, c.snap.Market.Currency.Code, a.engine.Now())
 	} else {
 		out = appendNoQuote(out, &ans, req.Test)
 	}

@@ -51,7 +51,8 @@ type Quotes struct {
 	mu       sync.Mutex
 	byPing   map[exchange.PingID]*Quote
 	byRef    map[refKey]*Quote
-	byExpiry map[int64][]*Quote // by Unix second after which they are gone
+	byExpiry map[int64][]*Quote // by second since first after which they are gone
+	first    time.Time          // when the first quote was opened: seconds of the wall clock may jump
 	bytes    int64
 	bytesMax int64
 }
@@ -79,7 +80,10 @@ func (q *Quotes) Open(quote *Quote) {
 	if quote.Ref != "" {
 		q.byRef[refKey{quote.Campaign.Seller.ID, quote.Ref}] = quote
 	}
-	end := quote.Expires.Unix() + 1
+	if q.first.IsZero() {
+		q.first = quote.Opened
+	}
+	end := q.secondOf(quote.Expires) + 1
 	q.byExpiry[end] = append(q.byExpiry[end], quote)
 	q.bytes += quote.Bytes
 }
@@ -124,7 +128,7 @@ func (q *Quotes) ByRef(seller exchange.SellerID, ref string, now time.Time) *Quo
 func (q *Quotes) Sweep(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	until := now.Unix()
+	until := q.secondOf(now)
 	for end, quotes := range q.byExpiry {
 		if end > until {
 			continue
@@ -140,6 +144,8 @@ func (q *Quotes) Sweep(now time.Time) {
 		delete(q.byExpiry, end)
 	}
 }
+
+func (q *Quotes) secondOf(t time.Time) int64 { return int64(t.Sub(q.first) / time.Second) }
 
 // Size returns how many quotes are kept and how many bytes they take.
 func (q *Quotes) Size() (count int, bytes int64) {

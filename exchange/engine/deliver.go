@@ -38,11 +38,11 @@ func (j *journey) deliver() PostAnswer {
 			return faulted(exchange.ReasonJournalUnavailable)
 		}
 		if receipt.Outcome == exchange.OutcomeUnknown && c.contract.Idempotent && j.script == scriptNone {
-			e.resolver.keep(&delivery, j.view.Leg(ended.Attempt), time.Now())
+			e.resolver.keep(&delivery, j.view.Leg(ended.Attempt), e.Now())
 		}
 		j.tell(c, &receipt, ended)
 		if next == nil {
-			e.m.postOwn.Update((time.Since(j.arrival) - j.waited).Seconds())
+			e.m.postOwn.Update((e.Now().Sub(j.arrival) - j.waited).Seconds())
 			return PostAnswer{View: j.view}
 		}
 		e.m.fallback.Inc()
@@ -55,7 +55,7 @@ func (j *journey) start() (c *candidate, w written, err error) {
 	e := j.e
 	for {
 		e.mu.Lock()
-		now := time.Now()
+		now := e.Now()
 		picked, started := j.pick(now)
 		if picked != nil {
 			w, err = j.appendLocked(now, started)
@@ -84,7 +84,7 @@ func (j *journey) end(c *candidate, r *exchange.Receipt) (next *candidate, ended
 		j.addLater() // now, for the lock is no place for it: those still listed may all be passed over under it
 	}
 	e.mu.Lock()
-	now := time.Now()
+	now := e.Now()
 	defer e.unlock(now)
 	ended.ElapsedMs = uint32(now.Sub(j.arrival).Milliseconds())
 	var started *exchange.PostStarted
@@ -120,7 +120,7 @@ func (j *journey) status(last exchange.Outcome) (exchange.LeadStatus, exchange.R
 // delivery is the whole lead for one buyer. A slow disk may have used up some of
 // the time that the attempt was admitted with: the seller's wait ends it all the same.
 func (j *journey) delivery(c *candidate) exchange.Delivery {
-	deadline := time.Now().Add(j.timeout(c.contract))
+	deadline := j.e.Now().Add(j.timeout(c.contract))
 	if deadline.After(j.waitEnd) {
 		deadline = j.waitEnd
 	}
@@ -150,7 +150,7 @@ func (j *journey) refuse(reason exchange.Reason, first exchange.LeadID) PostAnsw
 		reason = exchange.ReasonNoEligibleContract
 	}
 	e.mu.Lock()
-	now := time.Now()
+	now := e.Now()
 	refused := &exchange.LeadRefused{
 		LeadID: j.leadID, Lead: j.facts, Reason: reason, First: first, ElapsedMs: uint32(now.Sub(j.arrival).Milliseconds()),
 	}
@@ -188,12 +188,12 @@ func (j *journey) tell(c *candidate, r *exchange.Receipt, ended *exchange.PostEn
 		Attempt: ended.Attempt, Contract: c.contract.ID, Buyer: c.contract.Buyer.ID, Bid: c.bid, Payout: c.payout,
 		Outcome: r.Outcome, Reason: r.Reason, HTTPStatus: r.Status, PriceChanged: r.PriceChanged, Detail: r.Detail,
 		BuyerTime: exchange.Millis(r.Elapsed), Status: ended.Status, LeadReason: ended.LeadReason,
-		Elapsed: exchange.Millis(time.Since(j.arrival)),
+		Elapsed: exchange.Millis(j.e.Now().Sub(j.arrival)),
 	})
 }
 
 // unlock gives the lock back and notes how long it was held.
 func (e *Engine) unlock(since time.Time) {
 	e.mu.Unlock()
-	e.m.lockHeld.Update(time.Since(since).Seconds())
+	e.m.lockHeld.Update(e.Now().Sub(since).Seconds())
 }

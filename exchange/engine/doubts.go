@@ -39,7 +39,7 @@ func (e *Engine) Doubtful() (oldest time.Duration, conflicts int) {
 	since, conflicts := e.book.OldestDoubt(), e.book.OpenConflicts()
 	e.mu.Unlock()
 	if since != 0 {
-		oldest = max(0, time.Since(time.Unix(0, since)))
+		oldest = max(0, e.Now().Sub(time.Unix(0, since)))
 	}
 	return oldest, conflicts
 }
@@ -125,7 +125,7 @@ func (e *Engine) CloseConflict(lead, bid string, operator exchange.OperatorID) C
 	if !ours {
 		return ClosedNotFound
 	}
-	release, ok := e.claimBy(book.Claim{Kind: book.ClaimLead, Text: id}, time.Now().Add(time.Second))
+	release, ok := e.claimBy(book.Claim{Kind: book.ClaimLead, Text: id}, e.Now().Add(time.Second))
 	if !ok {
 		return ClosedBusy
 	}

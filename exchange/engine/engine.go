@@ -97,8 +97,9 @@ type Deps struct {
 	Vault    exchange.Vault
 	Minter   *exchange.Minter
 	Observer Observer
-	Fence    Fence       // nil: one node
-	OnFault  func(error) // called once when the journal failed, under the lock: it must not block or call the engine
+	Clock    exchange.Clock // nil: time.Now
+	Fence    Fence          // nil: one node
+	OnFault  func(error)    // called once when the journal failed, under the lock: it must not block or call the engine
 	Log      zerolog.Logger
 	Metrics  *metrics.Set
 }
@@ -173,6 +174,9 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 	return e, nil
 }
 
+// Now tells the time by the engine's clock.
+func (e *Engine) Now() time.Time { return e.deps.Clock.Now() }
+
 // Start begins the engine's housekeeping. Stop ends it.
 func (e *Engine) Start() {
 	e.stopped.Go(e.keepHouse)
@@ -220,8 +224,8 @@ func (e *Engine) keepHouse() {
 		select {
 		case <-e.stop.Done():
 			return
-		case now := <-tick.C:
-			e.quotes.Sweep(now)
+		case <-tick.C:
+			e.quotes.Sweep(e.Now())
 			if err := e.snapshotIfDue(); err != nil {
 				e.deps.Log.Error().Err(err).Msg("cannot save the book")
 			}
@@ -293,7 +297,7 @@ func (e *Engine) Install(market *exchange.Market, bidders Bidders, text string) 
 	}
 	e.snap.Store(next)
 	e.mu.Lock()
-	e.resolver.replan(time.Now())
+	e.resolver.replan(e.Now())
 	e.mu.Unlock()
 	return nil
 }
@@ -312,7 +316,7 @@ func (e *Engine) accept(market *exchange.Market, text string) ([]written, error)
 	for _, c := range caps {
 		c.Handle = e.book.Handle(c.ID)
 	}
-	return e.appendManyLocked(time.Now(), events)
+	return e.appendManyLocked(e.Now(), events)
 }
 
 // written is a batch in the journal's order. The zero batch holds nothing.
@@ -410,7 +414,7 @@ func (e *Engine) Record(ev exchange.Event) error {
 	}
 	defer e.leave()
 	e.mu.Lock()
-	w, err := e.appendLocked(time.Now(), ev)
+	w, err := e.appendLocked(e.Now(), ev)
 	e.mu.Unlock()
 	if err != nil {
 		return err

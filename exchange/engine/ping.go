@@ -72,7 +72,7 @@ type auctionRun struct {
 // Ping asks the buyers and opens a quote.
 func (e *Engine) Ping(req *PingRequest) PingAnswer {
 	ans := e.ping(req)
-	ans.Elapsed = time.Since(req.Arrival)
+	ans.Elapsed = e.Now().Sub(req.Arrival)
 	e.m.pings[ans.Reason].Inc()
 	return ans
 }
@@ -105,7 +105,7 @@ func (e *Engine) pingWithRef(req *PingRequest) PingAnswer {
 	}
 	defer release()
 	hash := e.hashValues(req.Values)
-	if q := e.quotes.ByRef(seller, req.Ref, time.Now()); q != nil && q.LeadHash == hash && q.Test == req.Test && q.Campaign.ID == req.Campaign.ID {
+	if q := e.quotes.ByRef(seller, req.Ref, e.Now()); q != nil && q.LeadHash == hash && q.Test == req.Test && q.Campaign.ID == req.Campaign.ID {
 		return PingAnswer{PingID: q.PingID, Quote: q, Cached: true}
 	}
 	return e.auctionFor(req, hash)
@@ -118,7 +118,7 @@ func (e *Engine) claimBy(claim book.Claim, deadline time.Time) (release func(), 
 		if taken {
 			return func() { e.claims.Release(claim) }, true
 		}
-		timer := time.NewTimer(time.Until(deadline))
+		timer := time.NewTimer(deadline.Sub(e.Now()))
 		select {
 		case <-released:
 			timer.Stop()
@@ -168,7 +168,7 @@ func (e *Engine) auctionFor(req *PingRequest, hash uint64) PingAnswer {
 
 // openQuote turns the legs into a price promise.
 func (e *Engine) openQuote(req *PingRequest, t *terms, run *auctionRun, hash uint64) *book.Quote {
-	now := time.Now()
+	now := e.Now()
 	q := &book.Quote{
 		PingID: t.pingID, Campaign: t.campaign, Ref: req.Ref, LeadHash: hash, Test: t.test, Sale: run.legs[0].Contract.Sale,
 		Script: uint8(t.script), Values: t.lead.Values, Source: req.Source, Consent: req.Consent, Tier: run.tier,
@@ -271,7 +271,7 @@ func (e *Engine) askTier(run *auctionRun, t *terms, tier int, contracts []*excha
 		return
 	}
 	ask.PingID, ask.Lead, ask.Sale, ask.Test = t.pingID, &t.lead, t.sale, t.test
-	ask.Start, ask.Deadline = time.Now(), t.deadline
+	ask.Start, ask.Deadline = e.Now(), t.deadline
 	if w := t.campaign.Tree.Tiers[tier].Window; w > 0 && ask.Start.Add(w).Before(ask.Deadline) {
 		ask.Deadline = ask.Start.Add(w)
 	}
@@ -284,7 +284,7 @@ func (e *Engine) askTier(run *auctionRun, t *terms, tier int, contracts []*excha
 		t.script.ask(ask, &run.terms)
 	default:
 		t.snap.Bidders.Ask(ask)
-		run.asked += time.Since(ask.Start)
+		run.asked += e.Now().Sub(ask.Start)
 	}
 	for i, place := 0, 0; i < len(ask.Contracts); i, place = i+1, place+1 {
 		for contracts[place] != ask.Contracts[i] {
@@ -354,7 +354,7 @@ func (e *Engine) noteTier(run *auctionRun, tier, places int) {
 
 // tell hands the record of a finished auction to whoever watches.
 func (e *Engine) tell(run *auctionRun, t *terms) {
-	elapsed := time.Since(t.arrival)
+	elapsed := e.Now().Sub(t.arrival)
 	r := &run.record
 	r.PingID, r.At, r.ConfigHash = t.pingID, t.arrival, t.snap.Market.Hash
 	r.Seller, r.Campaign, r.Test, r.Direct = t.campaign.Seller.ID, t.campaign.ID, t.test, t.direct

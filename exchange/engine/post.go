@@ -117,7 +117,7 @@ func (e *Engine) withKey(seller *exchange.Seller, key, body string, do func(exch
 	switch {
 	case e.broken.Load(): // whoever had the key may have failed to write what the store shows
 		return faulted(exchange.ReasonJournalUnavailable)
-	case time.Since(time.Unix(0, view.At)) >= e.cfg.KeyKept:
+	case e.Now().Sub(time.Unix(0, view.At)) >= e.cfg.KeyKept:
 		return do(facts)
 	case view.Facts.Body != facts.Body:
 		return PostAnswer{Fault: FaultKeyClash, Reason: exchange.ReasonInvalidField}
@@ -321,7 +321,7 @@ func pingValues(v *exchange.Vertical, values []exchange.Value) []exchange.Value 
 // faults of a post that goes no further can be told with those of its lead; nil if there is none.
 func (e *Engine) Quoted(seller exchange.SellerID, ping string) (*exchange.Vertical, []exchange.Value) {
 	id, ours := e.deps.Minter.ParsePing(ping)
-	quote := e.quotes.Get(id, time.Now())
+	quote := e.quotes.Get(id, e.Now())
 	if !ours || quote == nil || quote.Campaign.Seller.ID != seller {
 		return nil, nil
 	}

@@ -59,7 +59,7 @@ func Replay(store interface {
 }
 
 func (e *Engine) doubtInFlight() error {
-	now := time.Now()
+	now := e.Now()
 	var cut []*exchange.PostEnded
 	e.book.EachOpen(func(l *book.OpenLeg) {
 		if l.Unknown {

@@ -161,9 +161,8 @@ func (r *resolver) plan(d *doubt, now time.Time) {
 		d.tries.Kept = d.lead != nil
 		d.step, d.at = book.NextStep(&d.leg, &d.tries, c)
 	}
-	if d.at.Before(now) {
-		d.at = now
-	}
+	// An instant of this process from here on: whoever steps the clock moves no step that is planned.
+	d.at = now.Add(max(0, d.at.Sub(now)))
 	switch {
 	case d.step == book.StepNone:
 		r.forget(d)
@@ -199,7 +198,7 @@ func (r *resolver) run() {
 	timer := time.NewTimer(resolverIdleMax)
 	defer timer.Stop()
 	for {
-		timer.Reset(r.launch(time.Now(), &steps))
+		timer.Reset(r.launch(r.e.Now(), &steps))
 		select {
 		case <-r.e.stop.Done():
 			return
@@ -241,7 +240,7 @@ func (r *resolver) launch(now time.Time, steps *sync.WaitGroup) time.Duration {
 
 // done ends a step. If the doubt still stands it is planned for again.
 func (r *resolver) done(d *doubt) {
-	now := time.Now()
+	now := r.e.Now()
 	r.mu.Lock()
 	d.running = false
 	r.running--
@@ -303,7 +302,7 @@ func (e *Engine) ask(v *Verdict, c *exchange.Contract, view *exchange.LeadView, 
 	}
 	f := snap.Bidders.Status(&exchange.Inquiry{
 		LeadID: view.LeadID, PingID: view.Facts.PingID, Leg: leg.Leg, Contract: c, Token: token, Test: view.Facts.Test,
-		Deadline: time.Now().Add(c.StatusTimeout),
+		Deadline: e.Now().Add(c.StatusTimeout),
 	})
 	v.Accepted, v.BuyerRef, v.By = f.Accepted, f.BuyerRef, exchange.SettledByStatusURL
 	return f.Known
@@ -318,7 +317,7 @@ func (e *Engine) repost(v *Verdict, c *exchange.Contract, lead *exchange.Deliver
 		return false
 	}
 	d := *lead
-	d.Contract, d.Deadline = c, time.Now().Add(c.PostTimeout)
+	d.Contract, d.Deadline = c, e.Now().Add(c.PostTimeout)
 	receipt := snap.Bidders.Post(&d)
 	v.Accepted, v.BuyerRef, v.By = receipt.Outcome == exchange.OutcomeAccepted, receipt.BuyerRef, exchange.SettledByRepost
 	said := receipt.Status >= 200 && receipt.Status <= 299 && receipt.Reason == exchange.ReasonPostRejected

@@ -66,7 +66,7 @@ func (s script) ask(a *exchange.Ask, t *auction.Terms) {
 		}
 	}
 	if s == scriptTimeout {
-		time.Sleep(time.Until(a.Deadline))
+		time.Sleep(a.Deadline.Sub(a.Start))
 	}
 }
 

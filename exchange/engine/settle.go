@@ -47,7 +47,7 @@ func (e *Engine) Settle(v *Verdict) (Settled, exchange.LeadView) {
 
 // settle is Settle for a lead of ours, by someone who has entered.
 func (e *Engine) settle(id exchange.LeadID, v *Verdict) (Settled, exchange.LeadView) {
-	release, ok := e.claimBy(book.Claim{Kind: book.ClaimLead, Text: id}, time.Now().Add(time.Second))
+	release, ok := e.claimBy(book.Claim{Kind: book.ClaimLead, Text: id}, e.Now().Add(time.Second))
 	if !ok {
 		return SettledInFlight, exchange.LeadView{}
 	}
@@ -129,7 +129,7 @@ func statusAfter(view *exchange.LeadView, attempt uint16, accepted bool) exchang
 // journal writes one event of a lead and waits for disk.
 func (e *Engine) journal(view *exchange.LeadView, ev exchange.Event, done Settled) (Settled, exchange.LeadView) {
 	e.mu.Lock()
-	now := time.Now()
+	now := e.Now()
 	w, err := e.appendLocked(now, ev)
 	e.unlock(now)
 	if err == nil {
