@@ -28,9 +28,10 @@ const (
 	KindLegConflict
 	KindClicked
 	KindConflictClosed
+	KindConverted
 )
 
-var eventWords = [...]string{"", "config_accepted", "limit_set", "offer_set", "post_started", "post_ended", "lead_refused", "leg_settled", "conflict", "click", "conflict_closed"}
+var eventWords = [...]string{"", "config_accepted", "limit_set", "offer_set", "post_started", "post_ended", "lead_refused", "leg_settled", "conflict", "click", "conflict_closed", "conversion"}
 
 // String returns the event's word, as `vendue log` prints it.
 func (k EventKind) String() string {
@@ -120,6 +121,7 @@ type OfferSet struct {
 	WindowSec  int64      `json:"window_s"`
 	Commission Commission `json:"commission"`
 	Removed    bool       `json:"removed,omitempty"`
+	OfferRules
 }
 
 // Hold is a cap's reservation, in the window of its post_started.
@@ -135,6 +137,8 @@ type SourceFacts struct {
 	Offer     OfferID     `json:"offer,omitempty"`
 	Click     ClickID     `json:"click_id,omitzero"`
 	Foreign   Sealed      `json:"foreign,omitempty"` // JSON of a foreign click_id and the subs: {"click_id":"..","subs":["..",..]}
+	Cookie    ClickID     `json:"cookie,omitzero"`   // the click that the consumer's first-party cookie named
+	Coupon    AffiliateID `json:"coupon,omitempty"`  // whose the lead's coupon code was when it came
 }
 
 // LeadFacts stands in the first event of a lead.
@@ -268,12 +272,28 @@ type ConflictClosed struct {
 	Operator OperatorID `json:"operator,omitempty"` // empty: by the house's own command
 }
 
-// Clicked is a consumer's visit through an offer's link. It is synced before the redirect.
+// Clicked is a consumer's visit through an offer's link, or a sight of its
+// picture. It is synced before the redirect.
 type Clicked struct {
 	ClickID   ClickID     `json:"click_id"`
 	Offer     OfferID     `json:"offer"`
 	Affiliate AffiliateID `json:"affiliate,omitempty"`
 	Foreign   Sealed      `json:"foreign,omitempty"` // JSON: {"cid":"..","subs":["..",..],"code":".."}
+	View      bool        `json:"view,omitempty"`    // a sight, not a visit
+	Prev      ClickID     `json:"prev,omitzero"`     // the touch before it that the browser's cookie named
+	Coupon    AffiliateID `json:"coupon,omitempty"`  // whose the link's coupon code was
+}
+
+// Converted is an event that an offer's owner told of one of its clicks, or took back.
+type Converted struct {
+	ClickID  ClickID     `json:"click_id"`
+	Event    string      `json:"event"`            // a word of the config
+	Key      Fingerprint `json:"key"`              // of click, event and txid: the same event once only
+	Body     Fingerprint `json:"body"`             // of amount and currency, to tell a repeat from a clash
+	Amount   Money       `json:"amount,omitempty"` // as told; 0: none was
+	TxID     Sealed      `json:"txid,omitempty"`
+	Rejected bool        `json:"rejected,omitempty"` // an event told before does not count after all
+	Pixel    bool        `json:"pixel,omitempty"`    // a browser told it
 }
 
 // Kind returns the event's kind.
@@ -302,6 +322,9 @@ func (*LegConflict) Kind() EventKind { return KindLegConflict }
 
 // Kind returns the event's kind.
 func (*Clicked) Kind() EventKind { return KindClicked }
+
+// Kind returns the event's kind.
+func (*Converted) Kind() EventKind { return KindConverted }
 
 // Kind returns the event's kind.
 func (*ConflictClosed) Kind() EventKind { return KindConflictClosed }

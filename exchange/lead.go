@@ -100,6 +100,8 @@ type Source struct {
 	Affiliate string
 	Offer     string
 	ClickID   string
+	Cookie    string // of the house's own cookie, where the seller's pages share its domain
+	Coupon    string
 	Subs      [5]string
 }
 

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -19,6 +20,7 @@ type Market struct {
 	ByName     map[ContractID]*Contract
 	Offers     map[OfferID]*Offer
 	Affiliates map[AffiliateID]struct{}
+	Coupons    map[string]AffiliateID // whose each coupon code is, by the code in lower case
 	Keys       map[[32]byte]Principal // by SHA-256 of the key
 }
 
@@ -207,14 +209,15 @@ type Tier struct {
 // CommissionBase says what a commission is a share of.
 type CommissionBase uint8
 
-// The bases.
+// The bases. OfAmount: of what the confirmed event was told to be worth.
 const (
 	OfPayout CommissionBase = iota + 1
 	OfRevenue
 	OfMargin
+	OfAmount
 )
 
-var baseWords = [...]string{"", "payout", "revenue", "margin"}
+var baseWords = [...]string{"", "payout", "revenue", "margin", "amount"}
 
 // String returns the word the config uses.
 func (b CommissionBase) String() string {
@@ -256,9 +259,10 @@ type Model uint8
 const (
 	LastTouch Model = iota + 1
 	FirstTouch
+	LastNonDirect
 )
 
-var modelWords = [...]string{"", "last_touch", "first_touch"}
+var modelWords = [...]string{"", "last_touch", "first_touch", "last_non_direct"}
 
 // String returns the word the config uses.
 func (m Model) String() string {
@@ -274,11 +278,62 @@ func (m Model) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 // Offer is what affiliates promote and on what terms.
 type Offer struct {
 	ID         OfferID
-	Landing    string
+	Landing    string            // where a click leads that names no other
+	Landings   map[string]string // where else, by the name that a link gives
+	CookieSec  int64             // how long a browser keeps the click's cookie; 0: it gets none
 	Model      Model
-	WindowSec  int64 // how long after a touch a sale still earns credit
+	WindowSec  int64 // how long after a click a sale still earns credit
 	Commission Commission
+	OfferRules
 }
+
+// OfferRules are the finer terms of an offer. The zero value is an offer that
+// pays for sales, and for clicks alone.
+type OfferRules struct {
+	ViewSec     int64  `json:"view_window_s,omitempty"`    // how long after a sight of the offer's picture a sale still earns; 0: it never does
+	CouponFirst bool   `json:"coupon_first,omitempty"`     // a coupon counts before a click
+	EarnOn      EarnOn `json:"earn_on,omitempty"`          // what earns
+	NeedSold    bool   `json:"need_sold,omitempty"`        // with EarnConfirmed: the lead must be sold too
+	Event       string `json:"event,omitempty"`            // with EarnConfirmed: the event that counts
+	ConfirmSec  int64  `json:"confirm_window_s,omitempty"` // how long after the sale an event still confirms it
+	FlatAmount  Money  `json:"flat_amount,omitempty"`      // the commission, where it is no rate of anything
+}
+
+// EarnOn says what earns a commission.
+type EarnOn uint8
+
+// What earns. EarnSold is the default.
+const (
+	EarnSold      EarnOn = iota // a sold leg
+	EarnAccepted                // a lead that was taken to a buyer, sold or not
+	EarnConfirmed               // an event that the offer's owner tells
+)
+
+var earnWords = [...]string{"sold", "accepted", "confirmed_event"}
+
+// String returns the word the config uses.
+func (e EarnOn) String() string {
+	if int(e) >= len(earnWords) {
+		return "invalid"
+	}
+	return earnWords[e]
+}
+
+// MarshalText returns the word.
+func (e EarnOn) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText reads the word.
+func (e *EarnOn) UnmarshalText(text []byte) error {
+	i := slices.Index(earnWords[:], string(text))
+	if i < 0 {
+		return ErrEarnOn
+	}
+	*e = EarnOn(i)
+	return nil
+}
+
+// ErrEarnOn is the fault of a word that is none of EarnOn's.
+var ErrEarnOn = errors.New("expected sold, accepted or confirmed_event")
 
 // Commission is a rate of a base, from the part of one payer.
 type Commission struct {

@@ -33,12 +33,19 @@ var (
 
 // versionOf returns the version in which events of a kind are written. Older ones are read for ever.
 //
-//	post_started 2: with the token
+//	post_started 2: with the token; 3: with cookie and coupon
+//	lead_refused 2: with cookie and coupon
+//	offer_set 2: with the finer terms
+//	click 2: with view, prev and coupon
 func versionOf(k exchange.EventKind) uint8 {
-	if k == exchange.KindPostStarted {
+	switch k {
+	case exchange.KindPostStarted:
+		return 3
+	case exchange.KindLeadRefused, exchange.KindOfferSet, exchange.KindClicked:
 		return 2
+	default:
+		return 1
 	}
-	return 1
 }
 
 // appendRecord appends e's record to dst. w is scratch that the caller keeps between calls.
@@ -105,6 +112,8 @@ func newEvent(k exchange.EventKind) exchange.Event {
 		return new(exchange.ConflictClosed)
 	case exchange.KindClicked:
 		return new(exchange.Clicked)
+	case exchange.KindConverted:
+		return new(exchange.Converted)
 	default:
 		return nil
 	}

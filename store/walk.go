@@ -31,6 +31,9 @@ func walkEvent(w *wire, e exchange.Event) {
 		unsigned(w, &ev.Reason)
 		fixed(w, ev.First[:])
 		unsigned(w, &ev.ElapsedMs)
+		if w.version >= 2 {
+			walkEvidence(w, &ev.Lead.Source)
+		}
 	case *exchange.LegSettled:
 		fixed(w, ev.LeadID[:])
 		unsigned(w, &ev.Attempt)
@@ -52,6 +55,13 @@ func walkEvent(w *wire, e exchange.Event) {
 		text(w, &ev.Offer)
 		text(w, &ev.Affiliate)
 		blob(w, &ev.Foreign)
+		if w.version >= 2 {
+			boolean(w, &ev.View)
+			fixed(w, ev.Prev[:])
+			text(w, &ev.Coupon)
+		}
+	case *exchange.Converted:
+		walkConverted(w, ev)
 	default:
 		panic(fmt.Sprintf("BUG: the journal has no form for %T", e))
 	}
@@ -65,6 +75,33 @@ func walkOffer(w *wire, ev *exchange.OfferSet) {
 	unsigned(w, &ev.Commission.Of)
 	unsigned(w, &ev.Commission.PaidBy)
 	boolean(w, &ev.Removed)
+	if w.version < 2 {
+		return
+	}
+	signed(w, &ev.ViewSec)
+	boolean(w, &ev.CouponFirst)
+	unsigned(w, &ev.EarnOn)
+	boolean(w, &ev.NeedSold)
+	text(w, &ev.Event)
+	signed(w, &ev.ConfirmSec)
+	signed(w, &ev.FlatAmount)
+}
+
+func walkConverted(w *wire, ev *exchange.Converted) {
+	fixed(w, ev.ClickID[:])
+	text(w, &ev.Event)
+	fixed(w, ev.Key[:])
+	fixed(w, ev.Body[:])
+	signed(w, &ev.Amount)
+	blob(w, &ev.TxID)
+	boolean(w, &ev.Rejected)
+	boolean(w, &ev.Pixel)
+}
+
+// walkEvidence carries what later versions know of a lead's source.
+func walkEvidence(w *wire, s *exchange.SourceFacts) {
+	fixed(w, s.Cookie[:])
+	text(w, &s.Coupon)
 }
 
 func walkFacts(w *wire, f *exchange.LeadFacts) {
@@ -117,6 +154,9 @@ func walkStarted(w *wire, ev *exchange.PostStarted) {
 	}
 	if w.version >= 2 {
 		blob(w, &ev.Token)
+	}
+	if w.version >= 3 && first {
+		walkEvidence(w, &ev.Lead.Source)
 	}
 }
 

@@ -34,7 +34,7 @@ const (
 var bodyKeys = [...]string{
 	"campaign", "ref", "min_price", "max_wait_ms", "sale", "max_legs", "test", "source", "consent", "lead",
 	"ping_id", "bid_ids", "idempotency_key", "lead_id", "bid_id", "accepted", "id",
-	"affiliate", "offer", "click_id", "sub1", "sub2", "sub3", "sub4", "sub5",
+	"affiliate", "offer", "click_id", "cookie", "coupon", "sub1", "sub2", "sub3", "sub4", "sub5",
 	"captured_at", "page_url", "text_sha256", "named_buyers", "trustedform_ping_url", "trustedform_cert_url", "jornaya_id",
 }
 
@@ -310,6 +310,10 @@ func (b *body) setSource(key, text string) bool {
 		dst = &b.source.Offer
 	case "click_id":
 		dst = &b.source.ClickID
+	case "cookie":
+		dst = &b.source.Cookie
+	case "coupon":
+		dst = &b.source.Coupon
 	case "sub1", "sub2", "sub3", "sub4", "sub5":
 		dst = &b.source.Subs[key[3]-'1']
 	default:

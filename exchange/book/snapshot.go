@@ -28,6 +28,8 @@ type snapshotOffer struct {
 	RatePPM   int64            `json:"rate_ppm"`
 	Of        uint8            `json:"of"`
 	PaidBy    uint8            `json:"paid_by"`
+	// Left out where an offer has none, as in snapshots from before there were any.
+	Rules *exchange.OfferRules `json:"rules,omitempty"`
 }
 
 type snapshotCap struct {
@@ -64,10 +66,14 @@ type snapshotConflict struct {
 func (b *Book) Snapshot() []byte {
 	s := snapshot{Seq: b.seq, Config: b.config, Offers: []snapshotOffer{}, Caps: []snapshotCap{}, Open: []snapshotLeg{}}
 	for _, o := range b.offers {
-		s.Offers = append(s.Offers, snapshotOffer{
+		entry := snapshotOffer{
 			Offer: o.Offer, Model: uint8(o.Model), WindowSec: o.WindowSec,
 			RatePPM: int64(o.Commission.Rate), Of: uint8(o.Commission.Of), PaidBy: uint8(o.Commission.PaidBy),
-		})
+		}
+		if o.OfferRules != (exchange.OfferRules{}) {
+			entry.Rules = &o.OfferRules
+		}
+		s.Offers = append(s.Offers, entry)
 	}
 	slices.SortFunc(s.Offers, func(x, y snapshotOffer) int { return cmp.Compare(x.Offer, y.Offer) })
 	for _, c := range *b.caps.Load() {
@@ -107,10 +113,14 @@ func Restore(data []byte) (b *Book, err error) {
 	b = New()
 	b.seq, b.config = s.Seq, s.Config
 	for _, o := range s.Offers {
-		b.offers[o.Offer] = exchange.OfferSet{
+		set := exchange.OfferSet{
 			Offer: o.Offer, Model: exchange.Model(o.Model), WindowSec: o.WindowSec,
 			Commission: exchange.Commission{Rate: exchange.PPM(o.RatePPM), Of: exchange.CommissionBase(o.Of), PaidBy: exchange.CommissionPayer(o.PaidBy)},
 		}
+		if o.Rules != nil {
+			set.OfferRules = *o.Rules
+		}
+		b.offers[o.Offer] = set
 	}
 	for _, sc := range s.Caps {
 		c := b.cap(sc.ID)

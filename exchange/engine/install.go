@@ -55,7 +55,7 @@ func offerChanges(b *book.Book, m *exchange.Market) []exchange.Event {
 	old := b.Offers()
 	for _, id := range slices.Sorted(maps.Keys(m.Offers)) {
 		o := m.Offers[id]
-		set := exchange.OfferSet{Offer: id, Model: o.Model, WindowSec: o.WindowSec, Commission: o.Commission}
+		set := exchange.OfferSet{Offer: id, Model: o.Model, WindowSec: o.WindowSec, Commission: o.Commission, OfferRules: o.OfferRules}
 		if have, ok := old[id]; !ok || have != set {
 			events = append(events, &set)
 		}

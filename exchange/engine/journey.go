@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"vendue/exchange"
@@ -81,6 +82,10 @@ func (e *Engine) sourceFacts(market *exchange.Market, s exchange.Source) (f exch
 	if s.IsZero() {
 		return f
 	}
+	f.Coupon = market.Coupons[strings.ToLower(s.Coupon)]
+	if s.Cookie != "" {
+		f.Cookie, _ = e.deps.Minter.ParseClick(s.Cookie)
+	}
 	foreign := struct {
 		ClickID string    `json:"click_id,omitempty"`
 		Subs    [5]string `json:"subs"`
@@ -91,7 +96,7 @@ func (e *Engine) sourceFacts(market *exchange.Market, s exchange.Source) (f exch
 		case ours:
 			f.Click = click
 		case exchange.LooksLikeClick(s.ClickID):
-			return f // forged: it earns nobody credit
+			return exchange.SourceFacts{} // forged: it earns nobody credit
 		default:
 			foreign.ClickID = s.ClickID
 		}

@@ -180,7 +180,7 @@ func Reserved(name string) bool {
 	switch name {
 	case "campaign", "ref", "min_price", "max_wait_ms", "sale", "max_legs", "test", "source", "consent", "lead",
 		"ping_id", "bid_ids", "idempotency_key",
-		"affiliate", "offer", "click_id", "sub1", "sub2", "sub3", "sub4", "sub5",
+		"affiliate", "offer", "click_id", "cookie", "coupon", "sub1", "sub2", "sub3", "sub4", "sub5",
 		"captured_at", "page_url", "text_sha256", "named_buyers",
 		"trustedform_ping_url", "trustedform_cert_url", "jornaya_id":
 		return true
