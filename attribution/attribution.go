@@ -105,7 +105,7 @@ func (a *Attribution) Use(cfg Config) {
 	if broken > 0 {
 		a.log.Error().Int("templates", broken).Msg("postback templates cannot be parsed; their notices will stand as not sent")
 	}
-	a.sender.Use(postback.Config{EgressAllow: cfg.EgressAllow, Dial: cfg.Dial, Hooks: cfg.Hooks})
+	a.sender.Use(postback.Config{EgressAllow: cfg.EgressAllow, Dial: cfg.Dial, Hooks: cfg.Hooks, Plans: d.plans})
 	a.desk.Store(d)
 }
 

@@ -28,7 +28,4 @@ type Affiliate struct {
 }
 
 // Postback is one notice that an affiliate wants.
-type Postback struct {
-	On  string // the event's name: lead.sold
-	URL string // template, TRADE.md 2.5
-}
+type Postback = postback.Order

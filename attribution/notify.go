@@ -3,7 +3,6 @@ package attribution
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"strconv"
 	"time"
 
@@ -11,31 +10,40 @@ import (
 	"vendue/exchange"
 )
 
-// EventLeadSold is the name of the event that a postback may be on.
-const EventLeadSold = "lead.sold"
+// EventLeadSold is the event of a sold leg.
+const EventLeadSold = postback.EventLeadSold
+
+// FiredEvents are the events that the fold knows how to fire. A postback on
+// any other would wait for ever, so configs refuses it.
+func FiredEvents() []string { return []string{postback.EventLeadSold, postback.EventClick} }
 
 // desk is one config as the follower needs it. It is immutable.
 type desk struct {
 	notices map[exchange.AffiliateID][]notice
+	plans   []*postback.Plan
 }
 
 // notice is one postback of an affiliate.
 type notice struct {
-	on       string
-	id       postback.Notice
-	template *postback.Template // nil: it cannot be parsed, which the config should have refused
+	on   string
+	id   postback.Notice
+	plan *postback.Plan // nil: it cannot be parsed, which the config should have refused
 }
 
 func newDesk(cfg Config) (d *desk, broken int) {
 	d = &desk{notices: make(map[exchange.AffiliateID][]notice, len(cfg.Affiliates))}
 	for _, aff := range cfg.Affiliates {
 		for _, p := range aff.Postbacks {
-			t, err := postback.Parse(p.URL)
+			n := notice{on: p.On}
+			plan, err := postback.Compile(aff.ID, p)
 			if err != nil {
 				broken++
-				t = nil
+				n.id = postback.NoticeOf(aff.ID, p.On, p.URL)
+			} else {
+				n.id, n.plan = plan.Notice, plan
+				d.plans = append(d.plans, plan)
 			}
-			d.notices[aff.ID] = append(d.notices[aff.ID], notice{on: p.On, id: postback.NoticeOf(aff.ID, p.On, p.URL), template: t})
+			d.notices[aff.ID] = append(d.notices[aff.ID], n)
 		}
 	}
 	return d, broken
@@ -46,37 +54,28 @@ func (d *desk) notify(in *postback.Intake, vault exchange.Vault, s *Sale) {
 	if !s.Credited() || len(d.notices[s.Affiliate]) == 0 {
 		return
 	}
-	values := valuesOf(vault, s, EventLeadSold)
-	no := uint16(0)
-	for _, n := range d.notices[s.Affiliate] {
-		if n.on != EventLeadSold {
-			continue
-		}
-		j := postback.Job{
-			Key: postback.Key{Seq: s.Seq, No: no}, Affiliate: s.Affiliate, Lead: s.Lead, Event: n.on,
-			ConversionID: values[postback.MacroConversionID], Notice: n.id, Created: in.Now(),
-		}
-		no++
-		if n.template == nil {
-			in.Add(j, nil, "template")
-			continue
-		}
-		j.Endpoint = n.template.Endpoint()
-		url, err := n.template.AppendURL(nil, values)
-		in.Add(j, url, notSentReason(err))
-	}
+	d.fire(in, s.Affiliate, postback.Job{Key: postback.Key{Seq: s.Seq}, Lead: s.Lead, Event: EventLeadSold}, valuesOf(vault, s, EventLeadSold))
 }
 
-func notSentReason(err error) string {
-	var missing *postback.MissingError
-	switch {
-	case err == nil:
-		return ""
-	case errors.As(err, &missing), errors.Is(err, postback.ErrDotSegment), errors.Is(err, postback.ErrURLTooLong):
-		return err.Error()
-	default:
-		return "template"
+// fire adds a job for each postback of an affiliate on j's event, whose seq,
+// lead and event are set. Several events of one seq need places of their own:
+// j.Key.No is the first that is free, and what is returned the next.
+func (d *desk) fire(in *postback.Intake, affiliate exchange.AffiliateID, j postback.Job, values *postback.Values) uint16 {
+	for _, n := range d.notices[affiliate] {
+		if n.on != j.Event {
+			continue
+		}
+		j.Affiliate, j.ConversionID, j.Notice, j.Created = affiliate, values[postback.MacroConversionID], n.id, in.Now()
+		if n.plan == nil {
+			in.Add(j, nil, "template")
+		} else {
+			j.Endpoint = n.plan.Endpoint()
+			text, err := n.plan.Render(values)
+			in.Add(j, text, postback.NotSentReason(err))
+		}
+		j.Key.No++
 	}
+	return j.Key.No
 }
 
 // valuesOf gives every macro its value. It is a function of the sale alone.
@@ -96,7 +95,7 @@ func valuesOf(vault exchange.Vault, s *Sale, event string) *postback.Values {
 	v[postback.MacroPayout] = decimal(s.Amount, minorDigits(s.Currency))
 	v[postback.MacroCurrency] = s.Currency
 	v[postback.MacroEvent] = event
-	v[postback.MacroStatus] = "sold"
+	v[postback.MacroStatus] = postback.StatusOf(event)
 	v[postback.MacroAffiliateID] = string(s.Affiliate)
 	v[postback.MacroOfferID] = string(s.Offer)
 	for i, sub := range theirs.Subs[:min(len(theirs.Subs), 5)] {

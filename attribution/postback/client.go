@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -56,7 +57,7 @@ func newClient(clock exchange.Clock) *client {
 		RetryIfErr:                    func(*fasthttp.Request, int, error) (bool, bool) { return false, false },
 		ReadTimeout:                   attemptTimeout,
 		WriteTimeout:                  attemptTimeout,
-		MaxResponseBodySize:           replyBytesMax,
+		StreamResponseBody:            true,
 		DisablePathNormalizing:        true,
 		DisableHeaderNamesNormalizing: false,
 	}
@@ -141,9 +142,15 @@ func (c *client) close() {
 	c.http.CloseIdleConnections()
 }
 
-// send makes a request and returns the status, 0 if none was read, and what the
-// other side wants waited.
-func (c *client) send(q *request) (status int, retryAfter time.Duration, err error) {
+// reply is what came back.
+type reply struct {
+	status     int           // 0 if none was read
+	body       []byte        // the first replyBytesMax
+	retryAfter time.Duration // what the other side wants waited
+}
+
+// send makes a request. With a fault the reply is empty.
+func (c *client) send(q *request) (r reply, err error) {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(resp)
@@ -152,6 +159,9 @@ func (c *client) send(q *request) (status int, retryAfter time.Duration, err err
 	if q.body != nil {
 		req.Header.SetMethod(fasthttp.MethodPost)
 		req.Header.SetContentType("application/json")
+		if q.form {
+			req.Header.SetContentType("application/x-www-form-urlencoded")
+		}
 		req.SetBodyRaw(q.body)
 	}
 	if len(q.secret) > 0 {
@@ -161,12 +171,17 @@ func (c *client) send(q *request) (status int, retryAfter time.Duration, err err
 		req.Header.Set("webhook-signature", q.signatureOf(seconds))
 	}
 	resp.SetStatusCode(0)
-	err = c.http.DoTimeout(req, resp, attemptTimeout)
-	if errors.Is(err, fasthttp.ErrBodyTooLarge) {
-		err = nil // the status was read, and no more of the body is wanted
+	if err = c.http.DoTimeout(req, resp, attemptTimeout); err != nil {
+		return reply{}, fmt.Errorf("cannot deliver: %w", err)
+	}
+	r = reply{status: resp.StatusCode(), retryAfter: retryAfterOf(resp.Header.Peek(fasthttp.HeaderRetryAfter), c.clock.Now())}
+	if stream := resp.BodyStream(); stream != nil {
+		// A connection whose body was not read to its end is closed, not used again.
+		r.body, err = io.ReadAll(io.LimitReader(stream, replyBytesMax))
+		_ = resp.CloseBodyStream()
 	}
 	if err != nil {
-		return 0, 0, fmt.Errorf("cannot deliver: %w", err)
+		return reply{}, fmt.Errorf("cannot read the answer: %w", err)
 	}
-	return resp.StatusCode(), retryAfterOf(resp.Header.Peek(fasthttp.HeaderRetryAfter), c.clock.Now()), nil
+	return r, nil
 }

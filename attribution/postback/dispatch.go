@@ -3,6 +3,7 @@ package postback
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -44,9 +45,9 @@ type result struct {
 	ep         *endpoint
 	item       item
 	job        Job
-	verdict    verdict // 0: nothing was tried, for a fault, or because the job is not to be sent
+	verdict    Verdict // none: nothing was tried, for a fault, or because the job is not to be sent
 	retryAfter time.Duration
-	now        time.Time
+	start, now time.Time
 	drop       bool // the index names a job that is not there
 	fault      error
 }
@@ -96,6 +97,8 @@ func (s *Sender) dispatch() {
 			return
 		case r := <-s.results:
 			unwritten = s.gather(append(unwritten, r))
+		case ask := <-s.asks:
+			ask()
 		case <-s.wake:
 		case <-timer.C:
 		}
@@ -176,12 +179,17 @@ func (s *Sender) takeWoken() {
 func (s *Sender) launch(now time.Time) time.Duration {
 	wait := time.Hour
 	l := &s.line
+	failing := int64(0)
 	for i := range l.order {
 		ep := l.order[(l.turn+i)%len(l.order)]
 		if d := s.launchEndpoint(ep, now); d < wait {
 			wait = d
 		}
+		if ep.fails >= failingAfter {
+			failing++
+		}
 	}
+	s.failing.Store(failing)
 	l.turn++
 	l.forgetIdle()
 	return max(wait, time.Millisecond)
@@ -191,11 +199,7 @@ func (s *Sender) launchEndpoint(ep *endpoint, now time.Time) time.Duration {
 	if ep.pausedUntil > now.UnixNano() {
 		return time.Duration(ep.pausedUntil - now.UnixNano())
 	}
-	limit := perEndpointMax
-	if ep.fails >= failingAfter {
-		limit = 1
-	}
-	for ep.running < limit && s.line.running < runningMax {
+	for ep.running < s.line.limit(ep) {
 		if len(ep.queue) == 0 {
 			if err := s.fill(ep, now); err != nil {
 				s.fault("cannot read waiting postbacks", err)
@@ -214,10 +218,34 @@ func (s *Sender) launchEndpoint(ep *endpoint, now time.Time) time.Duration {
 	if ep.nextDue == 0 {
 		return time.Hour
 	}
-	if ep.running >= limit || s.line.running >= runningMax {
+	if ep.running >= s.line.limit(ep) {
 		return time.Hour // an end wakes the dispatcher
 	}
 	return time.Duration(ep.nextDue - now.UnixNano())
+}
+
+// limit is how many requests may be at an endpoint now. The more places are
+// taken in all, the fewer one endpoint may have: slow trackers, however many,
+// leave room for one that answers.
+func (l *lines) limit(ep *endpoint) int {
+	free := runningMax - l.running
+	switch {
+	case free <= 0:
+		return 0
+	case ep.fails >= failingAfter:
+		return 1
+	default:
+		return min(perEndpointMax, max(1, free/freeShare))
+	}
+}
+
+// breakOff pauses an endpoint that failed too often in a row, longer each time.
+// A request that took its time has been a pause already.
+func (ep *endpoint) breakOff(start time.Time) {
+	if over := ep.fails - failingAfter; over >= 0 {
+		pause := min(breakStep*time.Duration(over+1), breakMax)
+		ep.pausedUntil = max(ep.pausedUntil, start.Add(pause).UnixNano())
+	}
 }
 
 // fill reads due jobs of an endpoint into its empty queue: fresh ones first.
@@ -288,25 +316,44 @@ func (s *Sender) attempt(ep *endpoint, it item) result {
 		r.fault = err
 		return r
 	}
-	q, ok, err := s.render(&r.job)
+	q, reason, err := s.render(&r.job)
 	switch {
 	case err != nil:
 		r.fault = err
 		return r
-	case !ok:
-		r.job.State, r.job.Reason, r.job.Due = NotSent, "no_webhook", 0
+	case reason != "":
+		r.job.State, r.job.Reason, r.job.Due = NotSent, reason, 0
 		return r
 	case s.isGone(r.job.Notice):
-		r.verdict = verdictGone
-		r.job.settle(r.verdict, r.now, 0)
+		r.job.State, r.job.Reason, r.job.Due = Dead, "gone", 0
+		return r
+	case r.job.overdue(r.now):
+		// It stood in a long line at a tracker that is down.
+		r.job.State, r.job.Reason, r.job.Due = Dead, "expired", 0
 		return r
 	}
-	start := r.now
-	status, retryAfter, err := s.http.send(&q)
-	r.now = s.clock.Now()
-	s.met.seconds.Update(r.now.Sub(start).Seconds())
-	r.verdict, r.retryAfter = verdictOf(status, err), retryAfter
-	r.job.Attempts = append(r.job.Attempts, Attempt{At: r.now.UnixNano(), Status: status, Fault: faultOf(err)})
-	r.job.settle(r.verdict, r.now, r.retryAfter)
+	s.try(&r, &q)
 	return r
+}
+
+// saidBytesMax bounds what is kept of an answer that was no acceptance.
+const saidBytesMax = 200
+
+// try sends one request and settles the job by what came back.
+func (s *Sender) try(r *result, q *request) {
+	r.start = r.now
+	back, err := s.http.send(q)
+	r.now = s.clock.Now()
+	s.met.seconds.Update(r.now.Sub(r.start).Seconds())
+	r.retryAfter = back.retryAfter
+	a := Attempt{At: r.now.UnixNano(), Status: back.status, Fault: faultOf(err), Verdict: verdictOf(back.status, err)}
+	if err == nil {
+		a.Verdict = s.plan(r.job.Notice).Judge(back.status, back.body)
+	}
+	if a.Verdict != VerdictAccepted && a.Verdict != VerdictUnchecked && len(back.body) > 0 {
+		a.Said = s.vault.Seal(strings.ToValidUTF8(string(back.body[:min(len(back.body), saidBytesMax)]), "\uFFFD"))
+	}
+	r.verdict = a.Verdict
+	r.job.record(a)
+	r.job.settle(r.verdict, r.now, r.retryAfter)
 }

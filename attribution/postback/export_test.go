@@ -11,6 +11,6 @@ func TryGet(allow []string, url string) (status int, fault string) {
 		cfg.EgressAllow = append(cfg.EgressAllow, netip.MustParsePrefix(p))
 	}
 	c.use(cfg)
-	status, _, err := c.send(&request{url: []byte(url)})
-	return status, faultOf(err)
+	r, err := c.send(&request{url: []byte(url)})
+	return r.status, faultOf(err)
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"strconv"
 	"strings"
 	"time"
@@ -76,30 +77,44 @@ func (in *Intake) Settled(seq uint64, seller exchange.SellerID, lead exchange.Le
 	in.Add(j, nil, reason)
 }
 
-// request is one attempt's request: a GET, or with a body a POST.
-type request struct {
-	url    []byte
-	body   []byte
-	id     string // with a secret: the webhook-id
-	secret []byte
-}
-
 // render makes a job's request. A webhook's is made anew for each attempt, from
 // the config and the journal as they are: the job's record holds neither the
-// answer nor the URL, and a URL that was mended is used at once. ok is false
-// where the seller has no webhook any more.
-func (s *Sender) render(j *Job) (q request, ok bool, err error) {
+// answer nor the URL, and a URL that was mended is used at once. A postback's
+// stands in its job but for the secrets. reason, if not empty, says what the
+// config does not have any more.
+func (s *Sender) render(j *Job) (q request, reason string, err error) {
 	if j.Seller == "" {
-		url, err := s.vault.Unseal(j.URL)
-		return request{url: []byte(url)}, true, err
+		kept, err := s.vault.Unseal(j.URL)
+		if err != nil {
+			return request{}, "", err
+		}
+		p := s.plan(j.Notice)
+		q, ok := requestOf([]byte(kept), p, unixSeconds(s.http.clock.Now()), false)
+		if !ok {
+			return request{}, "no_secret", nil
+		}
+		if q.body != nil && p != nil {
+			q.id, q.secret = j.ConversionID, p.Secret
+		}
+		return q, "", nil
 	}
 	h, ok := (*s.hooks.Load())[j.Seller]
 	if !ok || h.endpoint == "" {
-		return request{}, false, nil
+		return request{}, "no_webhook", nil
 	}
 	j.Notice = h.notice
 	body, err := s.answer(j.Lead, j.Key.Seq)
-	return request{url: []byte(h.URL), body: body, id: j.ConversionID, secret: h.Secret}, true, err
+	return request{url: []byte(h.URL), body: body, id: j.ConversionID, secret: h.Secret}, "", err
+}
+
+// plan returns the config's plan of a notice, nil if it is not asked for any more.
+func (s *Sender) plan(n Notice) *Plan { return (*s.plans.Load())[n] }
+
+// signQuery is what {sig} stands for.
+func signQuery(secret, query []byte) []byte {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write(query)
+	return hex.AppendEncode(nil, mac.Sum(nil))
 }
 
 // signatureOf is the webhook-signature of Standard Webhooks 1.0.0; seconds is the webhook-timestamp.

@@ -12,12 +12,13 @@ import (
 
 // State is how a job stands.
 //
-//	waiting -> delivered   a tracker answered 2xx
-//	waiting -> dead        the schedule is over, the tracker refused it, or said that it is gone
+//	waiting -> delivered   a tracker answered 2xx, and its body is no rejection
+//	waiting -> dead        the schedule is over, the tracker refused or rejected it, or said that it is gone
 //	not_sent               from the start: the template needed a value that was not there
-//	waiting -> not_sent    the seller has no webhook any more
+//	waiting -> not_sent    the seller has no webhook any more, or a secret is not in the config any more
+//	dead, not_sent -> waiting   an operator replayed it
 //
-// All but waiting are final.
+// Delivered is final.
 type State uint8
 
 // The states.
@@ -73,14 +74,18 @@ type Job struct {
 	Created      int64           // Unix nanoseconds
 	Due          int64           // Unix nanoseconds of the next attempt while waiting; 0: at once
 	Reason       string          // why it is dead or not sent
-	Attempts     []Attempt
+	Revived      int64           // Unix nanoseconds of its last replay, 0: never replayed
+	Tries        int             // attempts since it was made or last replayed
+	Attempts     []Attempt       // the latest attemptsMax
 }
 
 // Attempt is one try to deliver a job.
 type Attempt struct {
-	At     int64  `json:"at"`               // Unix nanoseconds of its end
-	Status int    `json:"status,omitempty"` // HTTP status, 0 if none was read
-	Fault  string `json:"fault,omitempty"`  // timeout, dial, tls, reset, egress_refused, ..
+	At      int64           `json:"at"`               // Unix nanoseconds of its end
+	Status  int             `json:"status,omitempty"` // HTTP status, 0 if none was read
+	Fault   string          `json:"fault,omitempty"`  // timeout, dial, tls, reset, egress_refused, ..
+	Verdict Verdict         `json:"verdict"`
+	Said    exchange.Sealed `json:"-"` // how the answer's body begins, where it was no acceptance
 }
 
 // Notice is the hash of an affiliate and a template: what 410 switches off.
@@ -120,8 +125,12 @@ const (
 	jobVersion = 1
 	// hookVersion is a webhook's: a seller stands where a postback has its affiliate.
 	hookVersion = 2
-	// attemptsMax bounds a record; the schedule ends before it.
+	// A job that was tried or replayed has a version of its own, with verdicts; before that it is as it always was.
+	triedVersion     = 3
+	triedHookVersion = 4
+	// attemptsMax bounds a record. One life of a job has at most triesMax attempts; the schedule ends before it.
 	attemptsMax = 32
+	triesMax    = 32
 )
 
 func jobKey(k Key) []byte  { return k.append([]byte(prefixJob)) }
@@ -152,7 +161,7 @@ func goneKey(n Notice) []byte {
 
 // order is where a waiting job stands in its endpoint's line.
 func (j *Job) order() uint64 {
-	if len(j.Attempts) == 0 {
+	if j.Tries == 0 && j.Revived == 0 {
 		return j.Key.Seq
 	}
 	return orderLate | uint64(j.Due)
@@ -163,6 +172,10 @@ func (j *Job) encode() []byte {
 	version, party := uint64(jobVersion), string(j.Affiliate)
 	if j.Seller != "" {
 		version, party = hookVersion, string(j.Seller)
+	}
+	tried := len(j.Attempts) > 0 || j.Revived != 0
+	if tried {
+		version += triedVersion - jobVersion
 	}
 	w.Uint(version)
 	w.Uint(uint64(j.State))
@@ -181,6 +194,12 @@ func (j *Job) encode() []byte {
 		w.Int(a.At)
 		w.Uint(uint64(a.Status))
 		w.Text(a.Fault)
+		w.Uint(uint64(a.Verdict))
+		w.Text(string(a.Said))
+	}
+	if tried {
+		w.Int(j.Revived)
+		w.Uint(uint64(j.Tries))
 	}
 	return w.B
 }
@@ -188,11 +207,12 @@ func (j *Job) encode() []byte {
 func decodeJob(k Key, b []byte) (Job, error) {
 	r := wire.Reader{B: b}
 	version := r.Uint()
-	if version != jobVersion && version != hookVersion {
-		return Job{}, fmt.Errorf("postback job: version %d, expected %d or %d", version, jobVersion, hookVersion)
+	if version < jobVersion || version > triedHookVersion {
+		return Job{}, fmt.Errorf("postback job: version %d, expected %d to %d", version, jobVersion, triedHookVersion)
 	}
+	tried := version >= triedVersion
 	j := Job{Key: k, State: State(r.Uint())}
-	if party := r.Text(); version == hookVersion {
+	if party := r.Text(); version == hookVersion || version == triedHookVersion {
 		j.Seller = exchange.SellerID(party)
 	} else {
 		j.Affiliate = exchange.AffiliateID(party)
@@ -203,12 +223,34 @@ func decodeJob(k Key, b []byte) (Job, error) {
 	j.URL = exchange.Sealed(r.Text())
 	j.Created, j.Due, j.Reason = r.Int(), r.Int(), r.Text()
 	for range min(r.Count(), attemptsMax) {
-		j.Attempts = append(j.Attempts, Attempt{At: r.Int(), Status: int(r.Uint()), Fault: r.Text()})
+		a := Attempt{At: r.Int(), Status: int(r.Uint()), Fault: r.Text()}
+		if tried {
+			a.Verdict, a.Said = Verdict(r.Uint()), exchange.Sealed(r.Text())
+		} else {
+			a.Verdict = verdictOfRecord(&a)
+		}
+		j.Attempts = append(j.Attempts, a)
+	}
+	j.Tries = len(j.Attempts)
+	if tried {
+		j.Revived, j.Tries = r.Int(), int(r.Uint())
 	}
 	if err := r.Err(); err != nil {
 		return Job{}, fmt.Errorf("postback job: %w", err)
 	}
 	return j, nil
+}
+
+// verdictOfRecord is what an attempt meant that was written before verdicts were.
+func verdictOfRecord(a *Attempt) Verdict {
+	switch a.Fault {
+	case "":
+		return verdictOf(a.Status, nil)
+	case "egress_refused":
+		return VerdictRefused
+	default:
+		return VerdictRetry
+	}
 }
 
 // Counts says where the jobs stand. Created = Waiting + Delivered + Dead + NotSent.

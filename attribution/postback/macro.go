@@ -27,6 +27,20 @@ const (
 	MacroClickTS // Unix seconds; empty without a click of ours
 	MacroConvTS  // Unix seconds
 
+	// Personal data, which leaves hashed or not at all. The journal holds none
+	// of it, so today no event gives these a value: a notice that asks for one
+	// and has no default stands as not sent.
+	MacroEmail
+	MacroPhone
+	MacroFirstName
+	MacroLastName
+	MacroIP
+
+	// The late ones are filled in at each attempt and never stored.
+	MacroSecret // {secret}, {secret:NAME}
+	MacroTS     // Unix seconds of the attempt
+	MacroSig    // signs the query
+
 	macroCount
 )
 
@@ -52,6 +66,14 @@ var macroWords = [macroCount]string{
 	MacroSub5:         "sub5",
 	MacroClickTS:      "click_ts",
 	MacroConvTS:       "conv_ts",
+	MacroEmail:        "email",
+	MacroPhone:        "phone",
+	MacroFirstName:    "first_name",
+	MacroLastName:     "last_name",
+	MacroIP:           "ip",
+	MacroSecret:       "secret",
+	MacroTS:           "ts",
+	MacroSig:          "sig",
 }
 
 // String returns the macro's word.
@@ -60,6 +82,21 @@ func (m Macro) String() string {
 		return "invalid"
 	}
 	return macroWords[m]
+}
+
+// Personal tells whether the value is of a consumer, and may leave only as a hash.
+func (m Macro) Personal() bool { return m >= MacroEmail && m <= MacroIP }
+
+// Late tells whether the value is made at each attempt.
+func (m Macro) Late() bool { return m >= MacroSecret && m < macroCount }
+
+// Macros returns every macro that an event can give a value.
+func Macros() []Macro {
+	all := make([]Macro, 0, macroCount)
+	for m := MacroAffClickID; m <= MacroConvTS; m++ {
+		all = append(all, m)
+	}
+	return all
 }
 
 // macroOf returns the macro that name names; s1 to s5 are sub1 to sub5.
@@ -72,3 +109,28 @@ func macroOf(name string) (Macro, bool) {
 }
 
 func macroNames() []string { return macroWords[1:] }
+
+// The events that a postback may be on. Which of them the house fires is attribution's to say.
+const (
+	EventClick              = "click"
+	EventLeadSold           = "lead.sold"
+	EventLeadReturned       = "lead.returned"
+	EventCommissionPending  = "commission.pending"
+	EventCommissionApproved = "commission.approved"
+	EventCommissionReversed = "commission.reversed"
+)
+
+// Events returns every event's name.
+func Events() []string {
+	return []string{EventClick, EventLeadSold, EventLeadReturned, EventCommissionPending, EventCommissionApproved, EventCommissionReversed}
+}
+
+// StatusOf is what {status} says of an event: sold of lead.sold.
+func StatusOf(event string) string {
+	for i := len(event) - 1; i >= 0; i-- {
+		if event[i] == '.' {
+			return event[i+1:]
+		}
+	}
+	return event
+}

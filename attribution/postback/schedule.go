@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,30 +57,21 @@ func jittered(d time.Duration, k Key, attempt int) time.Duration {
 	return d - d/5 + time.Duration(int64(2*d/5)/steps*part)
 }
 
-// verdict is what one attempt means for its job.
-type verdict uint8
-
-const (
-	verdictDelivered verdict = iota + 1
-	verdictRetry             // the schedule goes on
-	verdictRefused           // a few more times, then dead
-	verdictGone              // dead, and so is every job of the notice
-)
-
-func verdictOf(status int, err error) verdict {
+// verdictOf is what status and fault alone say.
+func verdictOf(status int, err error) Verdict {
 	switch {
 	case errors.Is(err, errEgress):
-		return verdictRefused
+		return VerdictRefused
 	case err != nil:
-		return verdictRetry
+		return VerdictRetry
 	case status >= 200 && status < 300:
-		return verdictDelivered
+		return VerdictUnchecked
 	case status == http.StatusGone:
-		return verdictGone
+		return VerdictGone
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
-		return verdictRetry
+		return VerdictRetry
 	default:
-		return verdictRefused
+		return VerdictRefused
 	}
 }
 
@@ -109,37 +101,57 @@ func faultOf(err error) string {
 }
 
 // settle moves a waiting job on after an attempt that ended at now.
-func (j *Job) settle(v verdict, now time.Time, retryAfter time.Duration) {
+func (j *Job) settle(v Verdict, now time.Time, retryAfter time.Duration) {
 	j.Due = 0
-	tries := len(j.Attempts)
 	switch v {
-	case verdictDelivered:
+	case VerdictAccepted, VerdictDuplicate, VerdictUnknown, VerdictUnchecked:
 		j.State = Delivered
 		return
-	case verdictGone:
+	case VerdictRejected:
+		j.State, j.Reason = Dead, "rejected"
+		return
+	case VerdictGone:
 		j.State, j.Reason = Dead, "gone"
 		return
-	case verdictRefused:
+	case VerdictRefused:
 		if j.refusals() >= refusalsMax {
 			j.State, j.Reason = Dead, "refused"
 			return
 		}
 	}
-	delay := max(jittered(delayAfter(tries), j.Key, tries), min(retryAfter, retryAfterMax))
-	if now.Add(delay).UnixNano() > j.Created+int64(jobLife) || tries >= attemptsMax {
+	delay := max(jittered(delayAfter(j.Tries), j.Key, j.Tries), min(retryAfter, retryAfterMax))
+	if now.Add(delay).UnixNano() > j.born()+int64(jobLife) || j.Tries >= triesMax {
 		j.State, j.Reason = Dead, "expired"
 		return
 	}
 	j.Due = now.Add(delay).UnixNano()
 }
 
+// refusals counts the attempts since the job was last set going that were refused.
 func (j *Job) refusals() (n int) {
-	for _, a := range j.Attempts {
-		if a.Fault == "egress_refused" || (a.Fault == "" && verdictOf(a.Status, nil) == verdictRefused) {
+	for _, a := range j.Attempts[max(0, len(j.Attempts)-j.Tries):] {
+		if a.Verdict == VerdictRefused {
 			n++
 		}
 	}
 	return n
+}
+
+// born is when the job's life began: when it was made, or last replayed.
+func (j *Job) born() int64 { return max(j.Created, j.Revived) }
+
+// overdue tells whether the job's life ended before it could be tried again.
+func (j *Job) overdue(now time.Time) bool {
+	return j.Tries > 0 && now.UnixNano() > j.born()+int64(jobLife)
+}
+
+// record adds an attempt, and lets the oldest go where there are too many.
+func (j *Job) record(a Attempt) {
+	if len(j.Attempts) >= attemptsMax {
+		j.Attempts = slices.Delete(j.Attempts, 0, len(j.Attempts)-attemptsMax+1)
+	}
+	j.Attempts = append(j.Attempts, a)
+	j.Tries++
 }
 
 // retryAfterOf reads a Retry-After header: seconds or a date. 0: none that can be read.

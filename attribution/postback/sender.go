@@ -22,6 +22,12 @@ const (
 	queueMax = 256
 	// failingAfter faults in a row an endpoint gets one request at a time until one succeeds.
 	failingAfter = 5
+	// breakStep is by how much each fault beyond that makes the time between two of those requests longer, up to
+	// breakMax. A few jobs keep their schedule; a million do not drum on a dead tracker.
+	breakStep = time.Millisecond
+	breakMax  = 10 * time.Second
+	// freeShare: an endpoint may have this part of the places that are free.
+	freeShare = 16
 	// stopGrace is how long Stop lets requests in flight end by themselves.
 	stopGrace = 2 * time.Second
 	// commitPause is how long the sender waits after its space refused a write.
@@ -44,7 +50,8 @@ type Deps struct {
 type Config struct {
 	EgressAllow []netip.Prefix // private ranges that may be reached
 	Dial        func(network, addr string, timeout time.Duration) (net.Conn, error)
-	Hooks       []Hook // at most one of a seller
+	Hooks       []Hook  // at most one of a seller
+	Plans       []*Plan // what affiliates ask for: their secrets, and how to read the answers
 }
 
 // Sender delivers the jobs in its space.
@@ -58,9 +65,13 @@ type Config struct {
 // is made again under the same id.
 //
 // An endpoint is scheme, host and port. Each has its own line and at most
-// perEndpointMax requests at once; a failing one has a single request until it
-// answers again. A dead tracker therefore holds at most one of runningMax
-// places, and delays nobody.
+// perEndpointMax requests at once, and fewer when free places grow scarce, so
+// that many slow ones cannot take all of runningMax. A failing one has a single
+// request at a time, with a pause that grows to breakMax, until one is answered. A dead tracker therefore holds at most one place, and delays
+// nobody.
+//
+// What others than the dispatcher want changed in its records (a replay, a
+// notice switched on again) it does itself, between two turns: asks.
 //
 // A pool of workers over one shared queue was the simpler design: ten seconds
 // of timeouts at one tracker filled it, and everyone waited.
@@ -74,27 +85,32 @@ type Sender struct {
 
 	answer func(lead exchange.LeadID, seq uint64) ([]byte, error)
 	hooks  atomic.Pointer[map[exchange.SellerID]hook] // replaced whole at a reload
+	plans  atomic.Pointer[map[Notice]*Plan]           // too
 
 	created struct { // written by the one who calls Add
 		jobs, notSent atomic.Uint64
 	}
 	settled struct { // written by the dispatcher
-		delivered, dead, notSent atomic.Uint64
+		delivered, dead, notSent, revived atomic.Uint64 // revived: not sent, and now waiting
 	}
+	failing atomic.Int64 // endpoints that are asked one request at a time
 
 	mu    sync.Mutex
 	woken map[string]struct{} // endpoints with new jobs
-	gone  map[Notice]struct{}
+	gone  map[Notice]Disabled
 
 	wake    chan struct{}
 	results chan result
+	asks    chan func()
+	started atomic.Bool
+	ended   chan struct{} // closed when the dispatcher is gone
 	stop    chan struct{}
 	done    sync.WaitGroup
 	line    lines // the dispatcher's alone
 }
 
 type senderMetrics struct {
-	attempts [verdictGone + 1]*metrics.Counter
+	attempts [verdictCount]*metrics.Counter
 	seconds  *metrics.Histogram
 	notSent  *metrics.Counter
 	faults   *metrics.Counter
@@ -105,7 +121,7 @@ type senderMetrics struct {
 func New(deps Deps) (*Sender, error) {
 	s := &Sender{
 		space: deps.Space, vault: deps.Vault, log: deps.Log, http: newClient(deps.Clock), clock: deps.Clock.Steady(), answer: deps.Answer,
-		woken: make(map[string]struct{}), gone: make(map[Notice]struct{}),
+		woken: make(map[string]struct{}), gone: make(map[Notice]Disabled), asks: make(chan func()), ended: make(chan struct{}),
 		wake: make(chan struct{}, 1), results: make(chan result, runningMax), stop: make(chan struct{}),
 	}
 	s.Use(Config{})
@@ -118,8 +134,8 @@ func New(deps Deps) (*Sender, error) {
 }
 
 func newSenderMetrics(set *metrics.Set, s *Sender) (m senderMetrics) {
-	for v, word := range map[verdict]string{verdictDelivered: "delivered", verdictRetry: "retry", verdictRefused: "refused", verdictGone: "gone"} {
-		m.attempts[v] = set.NewCounter(`vendue_attribution_postback_attempts_total{verdict="` + word + `"}`)
+	for v := VerdictNone + 1; v < verdictCount; v++ {
+		m.attempts[v] = set.NewCounter(`vendue_attribution_postback_attempts_total{verdict="` + v.String() + `"}`)
 	}
 	m.seconds = set.NewHistogram("vendue_attribution_postback_attempt_seconds")
 	m.notSent = set.NewCounter("vendue_attribution_postback_not_sent_total")
@@ -127,6 +143,8 @@ func newSenderMetrics(set *metrics.Set, s *Sender) (m senderMetrics) {
 	set.NewGauge("vendue_attribution_postback_waiting", func() float64 { return float64(s.Counts().Waiting) })
 	set.NewGauge("vendue_attribution_postback_delivered", func() float64 { return float64(s.Counts().Delivered) })
 	set.NewGauge("vendue_attribution_postback_dead", func() float64 { return float64(s.Counts().Dead) })
+	set.NewGauge("vendue_attribution_postback_disabled", func() float64 { return float64(s.DisabledCount()) })
+	set.NewGauge("vendue_attribution_postback_failing_endpoints", func() float64 { return float64(s.failing.Load()) })
 	return m
 }
 
@@ -139,22 +157,20 @@ func (s *Sender) restore() error {
 	if err != nil {
 		return err
 	}
-	lapsed, _, err := readTotals(s.space, keyLapsed)
+	lapsed, revived, err := readTotals(s.space, keyLapsed)
 	if err != nil {
 		return err
 	}
 	s.settled.notSent.Store(lapsed)
+	s.settled.revived.Store(revived)
 	s.created.jobs.Store(jobs)
 	s.created.notSent.Store(notSent)
 	s.settled.delivered.Store(delivered)
 	s.settled.dead.Store(dead)
-	return s.space.Scan([]byte(prefixGone), after(prefixGone), func(k, _ []byte) (bool, error) {
-		r := k[len(prefixGone):]
-		if len(r) != 8 {
-			return false, fmt.Errorf("gone notice of %d bytes", len(r))
-		}
-		s.gone[Notice(be64(r))] = struct{}{}
-		return true, nil
+	return s.space.Scan([]byte(prefixGone), after(prefixGone), func(k, v []byte) (bool, error) {
+		d, err := decodeDisabled(k, v)
+		s.gone[d.Notice] = d
+		return true, err
 	})
 }
 
@@ -163,13 +179,20 @@ func (s *Sender) Use(cfg Config) {
 	s.http.use(cfg)
 	hooks := hooksOf(cfg.Hooks)
 	s.hooks.Store(&hooks)
+	plans := make(map[Notice]*Plan, len(cfg.Plans))
+	for _, p := range cfg.Plans {
+		plans[p.Notice] = p
+	}
+	s.plans.Store(&plans)
 }
 
 // Start begins to deliver.
 func (s *Sender) Start() {
 	s.done.Add(1)
+	s.started.Store(true)
 	go func() {
 		defer s.done.Done()
+		defer close(s.ended)
 		s.dispatch()
 	}()
 }
@@ -204,11 +227,13 @@ func (in *Intake) Add(j Job, url []byte, reason string) {
 	if in.sender.isGone(j.Notice) && reason == "" {
 		j.Reason = "gone"
 	}
+	if reason == "" && len(url) > 0 {
+		j.URL = in.sender.vault.Seal(string(url))
+	}
 	if j.Reason != "" {
 		j.State = NotSent
 		in.notSent++
 	} else {
-		j.URL = in.sender.vault.Seal(string(url))
 		in.endpoints = append(in.endpoints, j.Endpoint)
 	}
 	in.jobs = append(in.jobs, j)
@@ -255,7 +280,7 @@ func (in *Intake) Done() {
 func (s *Sender) Counts() Counts {
 	// A job may be found on disk and settled an instant before Done counts it.
 	delivered, dead := s.settled.delivered.Load(), s.settled.dead.Load()
-	notSent, jobs := s.created.notSent.Load()+s.settled.notSent.Load(), s.created.jobs.Load()
+	notSent, jobs := s.created.notSent.Load()+s.settled.notSent.Load()-s.settled.revived.Load(), s.created.jobs.Load()
 	c := Counts{Created: jobs, Delivered: delivered, Dead: dead, NotSent: notSent}
 	if ended := notSent + delivered + dead; ended < jobs {
 		c.Waiting = jobs - ended

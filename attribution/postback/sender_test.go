@@ -335,7 +335,7 @@ func TestARestartKeepsTheSchedule(t *testing.T) {
 		})
 		s := w.sender(space)
 		s.Start()
-		w.add(s, space, "t.example", 1, 500)
+		w.add(s, space, "t.example", 1, 50)
 		time.Sleep(4 * time.Minute) // five attempts; the next comes 10 minutes on
 		due := job(t, s, 7)
 		s.Stop()
@@ -343,7 +343,7 @@ func TestARestartKeepsTheSchedule(t *testing.T) {
 		up = true
 		s = w.sender(space)
 		s.Start()
-		if k := s.Counts(); k.Waiting != 500 || k.Created != 500 {
+		if k := s.Counts(); k.Waiting != 50 || k.Created != 50 {
 			t.Fatalf("counts after the restart: %+v", k)
 		}
 		time.Sleep(time.Minute)
@@ -352,7 +352,7 @@ func TestARestartKeepsTheSchedule(t *testing.T) {
 		}
 		time.Sleep(15 * time.Minute)
 		j := job(t, s, 7)
-		if k := s.Counts(); k.Delivered != 500 || k.Waiting != 0 || len(j.Attempts) != len(due.Attempts)+1 {
+		if k := s.Counts(); k.Delivered != 50 || k.Waiting != 0 || len(j.Attempts) != len(due.Attempts)+1 {
 			t.Fatalf("counts: %+v, %+v", k, j)
 		}
 		if late := j.Attempts[len(j.Attempts)-1].At - due.Due; late < 0 || late > int64(time.Second) {

@@ -2,11 +2,8 @@ package postback
 
 import (
 	"bytes"
-	"encoding/binary"
 	"net/http"
 	"time"
-
-	"vendue/exchange"
 )
 
 // settle writes the ends of attempts in one synced batch and lets their places
@@ -17,7 +14,7 @@ func (s *Sender) settle(rs []result) []result {
 	}
 	delivered, dead, notSent := s.settled.delivered.Load(), s.settled.dead.Load(), s.settled.notSent.Load()
 	was := notSent
-	var gone []Notice
+	var gone []Disabled
 	for i := range rs {
 		switch {
 		case rs[i].fault != nil || rs[i].drop:
@@ -29,8 +26,8 @@ func (s *Sender) settle(rs []result) []result {
 		case rs[i].job.State == NotSent:
 			notSent++
 		}
-		if rs[i].verdict == verdictGone {
-			gone = append(gone, rs[i].job.Notice)
+		if rs[i].verdict == VerdictGone {
+			gone = append(gone, disabledBy(&rs[i]))
 		}
 	}
 	err := s.space.Commit(true, func(b Batch) {
@@ -39,7 +36,10 @@ func (s *Sender) settle(rs []result) []result {
 		}
 		b.Set([]byte(keySettled), encodeTotals(delivered, dead))
 		if notSent != was {
-			b.Set([]byte(keyLapsed), encodeTotals(notSent, 0))
+			b.Set([]byte(keyLapsed), encodeTotals(notSent, s.settled.revived.Load()))
+		}
+		for i := range gone {
+			b.Set(goneKey(gone[i].Notice), gone[i].encode())
 		}
 	})
 	if err != nil {
@@ -72,9 +72,6 @@ func write(b Batch, r *result) {
 	case Dead, NotSent:
 		b.Set(deadKey(r.item.key), nil)
 	}
-	if r.verdict == verdictGone {
-		b.Set(goneKey(r.job.Notice), binary.BigEndian.AppendUint64(nil, uint64(r.now.UnixNano())))
-	}
 }
 
 // release gives an attempt's place back and learns from how it went.
@@ -103,10 +100,11 @@ func (s *Sender) release(r *result) {
 	}
 	if r.job.State == NotSent {
 		s.met.notSent.Inc()
-		return
 	}
-	s.met.attempts[r.verdict].Inc()
-	s.judge(r)
+	if r.verdict != VerdictNone {
+		s.met.attempts[r.verdict].Inc()
+		s.judge(r)
+	}
 }
 
 // rewind makes sure that an index entry will be read.
@@ -126,101 +124,43 @@ func (ep *endpoint) rewind(it item) {
 // judge keeps count of an endpoint's faults and says them, at most one line a minute.
 func (s *Sender) judge(r *result) {
 	ep := r.ep
-	if len(r.job.Attempts) == 0 {
-		return // switched off by an earlier 410; nothing was tried
-	}
 	last := r.job.Attempts[len(r.job.Attempts)-1]
-	if r.verdict != verdictRetry {
+	if r.verdict == VerdictRetry {
+		ep.fails++
+		ep.breakOff(r.start)
+	} else {
 		ep.fails = 0
-		if r.verdict == verdictDelivered {
+		if r.job.State == Delivered {
 			return
 		}
-	} else {
-		ep.fails++
 	}
 	if r.retryAfter > 0 && (last.Status == http.StatusTooManyRequests || last.Status == http.StatusServiceUnavailable) {
 		ep.pausedUntil = r.now.Add(min(r.retryAfter, retryAfterMax)).UnixNano()
 	}
 	ep.unsaid++
-	if r.now.Sub(ep.lastLog) < logEvery && r.verdict != verdictGone {
+	if r.now.Sub(ep.lastLog) < logEvery && r.verdict != VerdictGone {
 		return
 	}
 	text := "tracker did not take a postback"
-	if r.verdict == verdictGone {
+	if r.verdict == VerdictGone {
 		text = "tracker said that a postback is gone: it is switched off"
 	}
 	s.log.Warn().Str("endpoint", r.job.Endpoint).Str("affiliate", string(r.job.Affiliate)).Str("seller", string(r.job.Seller)).
-		Int("status", last.Status).Str("fault", last.Fault).Str("state", r.job.State.String()).Int("times", ep.unsaid).Msg(text)
+		Int("status", last.Status).Str("fault", last.Fault).Stringer("verdict", last.Verdict).Str("state", r.job.State.String()).Int("times", ep.unsaid).Msg(text)
 	ep.lastLog, ep.unsaid = r.now, 0
 }
 
-func (s *Sender) markGone(notices []Notice) {
+func (s *Sender) markGone(list []Disabled) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, n := range notices {
-		s.gone[n] = struct{}{}
+	for _, d := range list {
+		s.gone[d.Notice] = d
 	}
 }
 
 func (s *Sender) fault(what string, err error) {
 	s.met.faults.Inc()
 	s.log.Error().Err(err).Msg(what)
-}
-
-// Filter says which jobs are wanted.
-type Filter struct {
-	State     State                // 0: any
-	Affiliate exchange.AffiliateID // "": any
-	After     Key                  // jobs behind this one
-	Limit     int                  // 0 or above jobsMax: jobsMax
-}
-
-const jobsMax = 1000
-
-// Jobs lists jobs in the order of their sales. Without an index for the wanted
-// state (delivered, waiting) it looks at the jobs behind After in turn, at most
-// lookMax of them; next is where to go on, and is zero when the end was reached.
-func (s *Sender) Jobs(f Filter) (jobs []Job, next Key, err error) {
-	const lookMax = 100_000
-	if f.Limit <= 0 || f.Limit > jobsMax {
-		f.Limit = jobsMax
-	}
-	prefix := prefixJob
-	if f.State == Dead || f.State == NotSent {
-		prefix = prefixDead
-	}
-	looked := 0
-	lo := append(f.After.append([]byte(prefix)), 0)
-	err = s.space.Scan(lo, after(prefix), func(k, v []byte) (bool, error) {
-		if looked++; looked > lookMax || len(jobs) >= f.Limit {
-			return false, nil
-		}
-		key := keyOf(k[len(prefix):])
-		j, err := s.jobAt(prefix, key, v)
-		if err != nil {
-			return false, err
-		}
-		next = key
-		if (f.State == 0 || j.State == f.State) && (f.Affiliate == "" || j.Affiliate == f.Affiliate) {
-			jobs = append(jobs, j)
-		}
-		return true, nil
-	})
-	if looked <= lookMax && len(jobs) < f.Limit {
-		next = Key{}
-	}
-	return jobs, next, err
-}
-
-func (s *Sender) jobAt(prefix string, key Key, v []byte) (Job, error) {
-	if prefix == prefixDead {
-		var ok bool
-		var err error
-		if v, ok, err = s.space.Get(jobKey(key)); err != nil || !ok {
-			return Job{Key: key}, err
-		}
-	}
-	return decodeJob(key, v)
 }
 
 // RetryAt is when a waiting job is tried again, zero at once.

@@ -2,13 +2,12 @@ package postback
 
 import (
 	"bytes"
-	"crypto/md5" // trackers ask for md5 of an id; nothing here is a secret
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -27,13 +26,17 @@ type SyntaxError struct {
 // Error returns the fault with its place.
 func (e *SyntaxError) Error() string { return fmt.Sprintf("byte %d: %s", e.Offset, e.Text) }
 
-// MissingError says that a value without which the notice is worthless was not there.
-type MissingError struct{ Macro Macro }
+// ValueError says that a value without which the notice is worthless was not
+// there, or was not what the receiver takes. It never repeats a value.
+type ValueError struct {
+	Why   string // missing, unmapped, length
+	Macro Macro
+}
 
-// Error names the macro, never a value.
-func (e *MissingError) Error() string { return "missing_" + e.Macro.String() }
+// Error returns missing_aff_click_id.
+func (e *ValueError) Error() string { return e.Why + "_" + e.Macro.String() }
 
-// The faults of Expand beside a missing value.
+// The faults of Expand beside a wrong value.
 var (
 	ErrDotSegment = errors.New("dot_segment")  // a value would climb the path
 	ErrURLTooLong = errors.New("url_too_long") // above URLBytesMax
@@ -41,48 +44,18 @@ var (
 
 // Template is a parsed URL template. It is immutable and safe for concurrent use.
 //
-// The grammar is {macro|filter|..?default}. Text outside braces stands as it
-// is. A macro may stand in the path and in the query only; its value is
-// percent-encoded there.
+// The grammar is {name:argument|filter|..?default}. Text outside braces stands
+// as it is. A macro may stand in the path and in the query only; its value is
+// percent-encoded there. The argument of {secret:NAME} names one of the
+// secrets; any other macro's argument maps values, {status:sold=1 returned=2},
+// and a value that it does not map is not sent.
 type Template struct {
 	text     string
 	endpoint string
 	parts    []part
 }
 
-// part is literal text, or a macro.
-type part struct {
-	literal    string
-	macro      Macro // 0: literal
-	filters    []filter
-	fallback   string
-	hasDefault bool
-	inPath     bool
-}
-
-type filter func([]byte) []byte
-
-// filterOf returns the filter that name names.
-func filterOf(name string) (filter, bool) {
-	switch name {
-	case "lower":
-		return bytes.ToLower, true
-	case "upper":
-		return bytes.ToUpper, true
-	case "trim":
-		return bytes.TrimSpace, true
-	case "sha256":
-		return func(v []byte) []byte { sum := sha256.Sum256(v); return hex.AppendEncode(nil, sum[:]) }, true
-	case "md5":
-		return func(v []byte) []byte { sum := md5.Sum(v); return hex.AppendEncode(nil, sum[:]) }, true
-	default:
-		return nil, false
-	}
-}
-
-var filterNames = []string{"lower", "upper", "sha256", "md5", "trim"}
-
-// Parse reads a template. A fault is a *SyntaxError.
+// Parse reads a URL template. A fault is a *SyntaxError.
 func Parse(text string) (*Template, error) {
 	if len(text) > TemplateBytesMax {
 		return nil, &SyntaxError{TemplateBytesMax, fmt.Sprintf("expected at most %d bytes", TemplateBytesMax)}
@@ -92,30 +65,24 @@ func Parse(text string) (*Template, error) {
 		return nil, err
 	}
 	t := &Template{text: text, endpoint: endpoint}
-	inPath, from := true, 0
+	where, from := inPath, 0
 	for i := start; i < len(text); {
 		switch c := text[i]; {
 		case c == '{':
-			end := strings.IndexByte(text[i:], '}')
-			if end < 0 {
-				return nil, &SyntaxError{i, "expected } after {"}
-			}
-			p, err := parseMacro(text[i+1:i+end], i+1)
+			p, end, err := parseMacro(text, i, where)
 			if err != nil {
 				return nil, err
 			}
-			p.inPath = inPath
 			t.literal(text[from:i])
 			t.parts = append(t.parts, p)
-			i += end + 1
-			from = i
+			i, from = end, end
 			continue
 		case c == '}':
 			return nil, &SyntaxError{i, "expected { before }"}
 		case c == '#':
 			return nil, &SyntaxError{i, "a fragment is never sent; expected the URL to end before #"}
 		case c == '?':
-			inPath = false
+			where = inQuery
 		case c == '%' && !isEscape(text[i:]):
 			return nil, &SyntaxError{i, "expected two hexadecimal digits after %"}
 		case !isURLByte(c):
@@ -154,6 +121,9 @@ func parseOrigin(text string) (endpoint string, end int, err error) {
 	if perr != nil || u.Hostname() == "" || u.Host != authority || strings.ContainsFunc(authority, isNotHost) {
 		return "", 0, &SyntaxError{start, "expected a host, and at most a port"}
 	}
+	if looksNumeric(u.Hostname()) {
+		return "", 0, &SyntaxError{start, "expected an IPv4 address as four decimal numbers"}
+	}
 	return lower + "://" + strings.ToLower(authority), end, nil
 }
 
@@ -162,29 +132,17 @@ func isNotHost(c rune) bool {
 	return c > 0x7f || !isUnreserved(byte(c)) && c != ':' && c != '[' && c != ']'
 }
 
-// parseMacro reads what stands between braces; at is its offset.
-func parseMacro(body string, at int) (part, error) {
-	p := part{}
-	body, p.fallback, p.hasDefault = strings.Cut(body, "?")
-	name, rest, more := strings.Cut(body, "|")
-	macro, ok := macroOf(name)
-	if !ok {
-		return part{}, &SyntaxError{at, "unknown macro {" + clip(name) + "}; the nearest is {" + nearest(name, macroNames()) + "}"}
+// looksNumeric finds the old spellings of an IPv4 address, 2130706433, 0x7f.1
+// and 0177.0.0.1, which some resolvers read as an address and others as a name.
+func looksNumeric(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	last := strings.ToLower(host[strings.LastIndexByte(host, '.')+1:])
+	digits, hex := strings.CutPrefix(last, "0x")
+	if strings.Contains(host, ":") || !hex && strings.Trim(digits, "0123456789") != "" || hex && strings.Trim(digits, "0123456789abcdef") != "" {
+		return false
 	}
-	p.macro = macro
-	at += len(name)
-	for more {
-		at++
-		var word string
-		word, rest, more = strings.Cut(rest, "|")
-		f, ok := filterOf(word)
-		if !ok {
-			return part{}, &SyntaxError{at, "unknown filter " + clip(word) + "; the nearest is " + nearest(word, filterNames)}
-		}
-		p.filters = append(p.filters, f)
-		at += len(word)
-	}
-	return p, nil
+	_, err := netip.ParseAddr(host)
+	return err != nil
 }
 
 func (t *Template) literal(text string) {
@@ -199,24 +157,13 @@ func (t *Template) String() string { return t.text }
 // Endpoint returns scheme, host and port: http://tracker.example.com:8080.
 func (t *Template) Endpoint() string { return t.endpoint }
 
-// AppendURL appends the template with the values put in. A fault is a
-// *MissingError, ErrDotSegment or ErrURLTooLong; dst is then returned as it was.
+// AppendURL appends the template with the values put in; late macros stand as
+// marks. A fault is a *ValueError, ErrDotSegment or ErrURLTooLong; dst is then
+// returned as it was.
 func (t *Template) AppendURL(dst []byte, values *Values) ([]byte, error) {
-	out := dst
-	for i := range t.parts {
-		p := &t.parts[i]
-		if p.macro == 0 {
-			out = append(out, p.literal...)
-			continue
-		}
-		value, err := p.value(values)
-		if err != nil {
-			return dst, err
-		}
-		if p.inPath && isDots(value) {
-			return dst, ErrDotSegment
-		}
-		out = appendEncoded(out, value)
+	out, err := appendParts(dst, t.parts, values)
+	if err != nil {
+		return dst, err
 	}
 	if len(out)-len(dst) > URLBytesMax {
 		return dst, ErrURLTooLong
@@ -224,22 +171,100 @@ func (t *Template) AppendURL(dst []byte, values *Values) ([]byte, error) {
 	return out, nil
 }
 
+// place is where a macro stands, which decides how its value is written.
+type place uint8
+
+const (
+	inPath  place = iota + 1 // percent-encoded
+	inQuery                  // percent-encoded
+	inForm                   // percent-encoded
+	inJSON                   // within the quotes of a JSON string
+)
+
+// part is literal text, or a macro.
+type part struct {
+	literal    string
+	macro      Macro // 0: literal
+	secret     string
+	words      []string // pairs: a value, and what is sent for it
+	filters    []filter
+	hashed     bool
+	length     int // the only length that the receiver takes; 0: any
+	fallback   string
+	hasDefault bool
+	required   bool // a notice without it is not sent
+	drop       bool // a query parameter without it is left out
+	where      place
+}
+
+// appendParts appends the parts with the values put in.
+func appendParts(dst []byte, parts []part, values *Values) ([]byte, error) {
+	out, dropped := dst, false
+	for i := range parts {
+		p := &parts[i]
+		if p.macro == 0 {
+			literal := p.literal
+			if dropped && len(out) > 0 && out[len(out)-1] == '?' {
+				literal = strings.TrimPrefix(literal, "&")
+			}
+			out, dropped = append(out, literal...), false
+			continue
+		}
+		if p.macro.Late() {
+			out = appendMark(out, p)
+			continue
+		}
+		value, err := p.value(values)
+		if err != nil {
+			return dst, err
+		}
+		if p.drop && len(value) == 0 {
+			out, dropped = dropParameter(out), true
+			continue
+		}
+		if p.where == inPath && isDots(value) {
+			return dst, ErrDotSegment
+		}
+		out = appendPlaced(out, value, p.where)
+	}
+	return out, nil
+}
+
+// dropParameter takes the query parameter that out ends with, "&name=", away again.
+func dropParameter(out []byte) []byte {
+	i := bytes.LastIndexAny(out, "&?")
+	if out[i] == '?' {
+		i++
+	}
+	return out[:i]
+}
+
 func (p *part) value(values *Values) ([]byte, error) {
 	value := []byte(values[p.macro])
+	if len(value) > 0 && p.words != nil {
+		i := 0
+		for i < len(p.words) && p.words[i] != string(value) {
+			i += 2
+		}
+		if i == len(p.words) {
+			return nil, &ValueError{"unmapped", p.macro}
+		}
+		value = []byte(p.words[i+1])
+	}
 	if len(value) > 0 {
 		for _, f := range p.filters {
 			value = f(value)
 		}
 	}
 	switch {
-	case len(value) > 0:
-		return value, nil
-	case p.hasDefault:
+	case len(value) == 0 && p.hasDefault:
 		return []byte(p.fallback), nil
-	case p.macro == MacroAffClickID:
-		return nil, &MissingError{p.macro}
+	case len(value) == 0 && p.required:
+		return nil, &ValueError{"missing", p.macro}
+	case len(value) > 0 && p.length > 0 && len(value) != p.length:
+		return nil, &ValueError{"length", p.macro}
 	default:
-		return nil, nil
+		return value, nil
 	}
 }
 
@@ -248,8 +273,16 @@ func isDots(value []byte) bool {
 	return len(value) > 0 && len(bytes.Trim(value, ".")) == 0
 }
 
+// appendPlaced writes a value so that it means itself where it stands.
+func appendPlaced(dst, value []byte, where place) []byte {
+	if where == inJSON {
+		return appendJSONText(dst, value)
+	}
+	return appendEncoded(dst, value)
+}
+
 // appendEncoded percent-encodes all but RFC 3986's unreserved characters,
-// which is right in a path segment and in a query value alike.
+// which is right in a path segment, in a query value and in a form alike.
 func appendEncoded(dst, value []byte) []byte {
 	const digits = "0123456789ABCDEF"
 	for _, c := range value {
@@ -263,7 +296,7 @@ func appendEncoded(dst, value []byte) []byte {
 }
 
 func isUnreserved(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }
 
 func isURLByte(c byte) bool {
@@ -285,6 +318,9 @@ func clip(s string) string {
 	}
 	return s
 }
+
+// quote is clip for text that may hold anything.
+func quote(s string) string { return strconv.Quote(clip(s)) }
 
 // nearest returns the name with the least edit distance to word, the first of equals.
 func nearest(word string, names []string) string {

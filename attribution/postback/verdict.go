@@ -1,0 +1,116 @@
+package postback
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// Verdict is what one attempt's answer means.
+type Verdict uint8
+
+// The verdicts.
+const (
+	VerdictNone      Verdict = iota // nothing was tried
+	VerdictAccepted                 // the body says that it is taken
+	VerdictDuplicate                // the body says that it was taken before
+	VerdictRejected                 // the body says no, whatever the status: final
+	VerdictUnknown                  // a 2xx whose body no rule knows: taken as done, and counted
+	VerdictUnchecked                // a 2xx, and no rules to read its body by
+	VerdictRetry                    // the schedule goes on
+	VerdictRefused                  // a few more times, then dead
+	VerdictGone                     // dead, and so is every job of the notice
+
+	verdictCount
+)
+
+var verdictWords = [verdictCount]string{"", "accepted", "duplicate", "rejected", "unknown", "unchecked", "retry", "refused", "gone"}
+
+// String returns the verdict's word.
+func (v Verdict) String() string {
+	if v >= verdictCount {
+		return "invalid"
+	}
+	return verdictWords[v]
+}
+
+// MarshalText returns the word.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// Rules tell an answer's verdict by its body: regular expressions in Go's
+// (RE2's) syntax over its first 16 KiB. Duplicate is asked first, then
+// rejected, then accepted. Without any rule a 2xx is unchecked.
+type Rules struct{ Accepted, Duplicate, Rejected []string }
+
+const (
+	rulesMax     = 32 // of one verdict
+	ruleBytesMax = 500
+)
+
+// matcher is Rules compiled. nil has none.
+type matcher struct{ accepted, duplicate, rejected []*regexp.Regexp }
+
+func newMatcher(r Rules) (*matcher, error) {
+	m := &matcher{}
+	for _, list := range []struct {
+		name string
+		from []string
+		to   *[]*regexp.Regexp
+	}{{"accepted", r.Accepted, &m.accepted}, {"duplicate", r.Duplicate, &m.duplicate}, {"rejected", r.Rejected, &m.rejected}} {
+		if len(list.from) > rulesMax {
+			return nil, fmt.Errorf("%s: expected at most %d expressions", list.name, rulesMax)
+		}
+		for _, text := range list.from {
+			re, err := regexp.Compile(text)
+			if err != nil || len(text) > ruleBytesMax || text == "" {
+				return nil, fmt.Errorf("%s: %s: expected a regular expression of at most %d bytes", list.name, quote(text), ruleBytesMax)
+			}
+			*list.to = append(*list.to, re)
+		}
+	}
+	if len(m.accepted)+len(m.duplicate)+len(m.rejected) == 0 {
+		return nil, nil
+	}
+	return m, nil
+}
+
+// judge reads a body.
+func (m *matcher) judge(body []byte) Verdict {
+	switch {
+	case m == nil:
+		return VerdictUnchecked
+	case matches(m.duplicate, body):
+		return VerdictDuplicate
+	case matches(m.rejected, body):
+		return VerdictRejected
+	case matches(m.accepted, body):
+		return VerdictAccepted
+	default:
+		return VerdictUnknown
+	}
+}
+
+func matches(list []*regexp.Regexp, body []byte) bool {
+	for _, re := range list {
+		if re.Match(body) {
+			return true
+		}
+	}
+	return false
+}
+
+// Judge tells what an answer with this status and body means for the plan's notice.
+func (p *Plan) Judge(status int, body []byte) Verdict {
+	var m *matcher
+	if p != nil {
+		m = p.matcher
+	}
+	v := verdictOf(status, nil)
+	switch {
+	case v == VerdictUnchecked:
+		return m.judge(body)
+	case v == VerdictRefused && m != nil && matches(m.duplicate, body):
+		return VerdictDuplicate // some trackers say it with a 4xx
+	default:
+		return v
+	}
+}
