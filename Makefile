@@ -11,7 +11,7 @@ COUNT       ?= 10
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet lint imports tidy race fuzz fuzz-short sim crash mutants bench bench-quick microbench chromium clean
+.PHONY: help build demo test check fmt vet lint imports tidy race fuzz fuzz-short sim crash mutants bench bench-quick microbench lab chromium clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -85,6 +85,9 @@ microbench: ## benchmarks of every room, COUNT times, into bin/micro.txt; OLD=FI
 	@mkdir -p $(BIN); if [ -f $(BIN)/micro.txt ]; then cp $(BIN)/micro.txt $(BIN)/micro.old; fi
 	@set -o pipefail; $(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./... | grep -v -e 'no test files' -e '^PASS' -e '^ok' | tee $(BIN)/micro.txt
 	@if [ -n "$(OLD)" ]; then $(GO) run $(BENCHSTAT) $(OLD) $(BIN)/micro.txt; fi
+
+lab: ## play the ranking policies on made-up markets and print the table, about a minute
+	$(GO) test ./bench/lab -count=1 -lab.all -v
 
 clean:
 	rm -rf $(BIN)
