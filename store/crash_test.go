@@ -35,7 +35,7 @@ type clone struct {
 
 func crashes(t *testing.T, seed uint64, kept int) {
 	fs := vfs.NewCrashableMem()
-	s := openAt(t, fs, "data")
+	s := openSmall(t, fs, 32)
 	var (
 		lock, cloning sync.Mutex
 		clones        []clone
@@ -120,7 +120,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 			return nil
 		}))
 		w := newWorld(t, 9)
-		s := openAt(t, fs, "data")
+		s := openSmall(t, fs, 3)
 		for range 12 {
 			atomic.StoreUint64(&acked, add(t, s, w.now, w.next()...))
 		}
@@ -165,7 +165,7 @@ func failingDisk(t *testing.T, n int32, stays bool) (failed bool) {
 	var seen, faults atomic.Int32
 	var armed, hit atomic.Bool
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if !armed.Load() || strings.Contains(op.Path, tapeDir) {
+		if !armed.Load() || strings.Contains(op.Path, tapeDir) || strings.Contains(op.Path, indexDir) {
 			return nil
 		}
 		switch op.Kind {

@@ -33,7 +33,12 @@ func written(t *testing.T, fs vfs.FS, n uint64) string {
 // tamper changes the closed journal's database by hand.
 func tamper(t *testing.T, fs vfs.FS, change func(db *pebble.DB)) {
 	t.Helper()
-	db, err := pebble.Open("data/journal", pebbleOptions(fs, pebbleLog{newFault(nil, zerolog.Nop())}))
+	tamperAt(t, fs, "data/journal", change)
+}
+
+func tamperAt(t *testing.T, fs vfs.FS, dir string, change func(db *pebble.DB)) {
+	t.Helper()
+	db, err := pebble.Open(dir, pebbleOptions(fs, pebbleLog{newFault(nil, zerolog.Nop())}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,6 +99,28 @@ func openAt(tb testing.TB, fs vfs.FS, dir string) *Store {
 	return s
 }
 
+// openSmall opens a store whose index is written every few events.
+func openSmall(tb testing.TB, fs vfs.FS, events int) *Store {
+	tb.Helper()
+	s, err := Open(Config{Dir: "data", FS: fs, Log: zerolog.Nop(), generationEvents: events})
+	if err != nil {
+		tb.Fatalf("%+v", err)
+	}
+	return s
+}
+
+// settleIndex puts every index key of a closed journal into tables.
+func settleIndex(tb testing.TB, fs vfs.FS) {
+	tb.Helper()
+	s := openSmall(tb, fs, 1)
+	if err := s.index.db.Flush(); err != nil {
+		tb.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 func openMem(tb testing.TB) *Store {
 	s := openAt(tb, vfs.NewMem(), "data")
 	tb.Cleanup(func() { _ = s.Close() })

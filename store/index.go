@@ -1,12 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"vendue/exchange"
 )
@@ -33,20 +33,21 @@ func eventSeq(key []byte) (uint64, bool) {
 // before what they say is told.
 func (s *Store) LeadEntries(id exchange.LeadID, dst []exchange.Entry) ([]exchange.Entry, error) {
 	count := 0
-	err := s.scan(leadKey(nil, id, 0), leadKey(nil, id, seqLimit), func(key, _ []byte) error {
+	keys := group{lo: leadKey(nil, id, 0), hi: leadKey(nil, id, seqLimit)}
+	err := s.index.each(keys, func(key []byte) (bool, error) {
 		seq, ok := indexSeq(key, nil)
 		if !ok {
-			return &DamageError{What: fmt.Sprintf("key %x", key), Err: errKey}
+			return false, &DamageError{What: fmt.Sprintf("key %x", key), Err: errKey}
 		}
 		if count++; count > leadEventsMax {
-			return &DamageError{Seq: seq, Err: errMany}
+			return false, &DamageError{Seq: seq, Err: errMany}
 		}
 		e, err := s.entry(seq)
 		if err != nil {
-			return err
+			return false, err
 		}
 		dst = append(dst, e)
-		return nil
+		return true, nil
 	})
 	return dst, err
 }
@@ -62,28 +63,23 @@ func (s *Store) LeadByPing(ping exchange.PingID) (exchange.LeadID, bool, error) 
 }
 
 func (s *Store) leadAt(key []byte) (lead exchange.LeadID, ok bool, err error) {
-	value, closer, err := s.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return lead, false, nil
-	}
-	if err != nil {
-		return lead, false, fmt.Errorf("cannot read an index at key %x: %w", key, err)
+	value, ok, err := s.index.get(make([]byte, 0, idBytes+seqBytes), key)
+	if err != nil || !ok {
+		return lead, false, err
 	}
 	if len(value) != idBytes+seqBytes {
-		_ = closer.Close()
 		return lead, false, &DamageError{What: fmt.Sprintf("key %x", key), Err: errIndex}
 	}
 	copy(lead[:], value)
-	return lead, true, closer.Close()
+	return lead, true, nil
 }
 
 // LeadsByPerson calls fn with the leads of a person that were made at since or
 // later and sent to a buyer, newest first, until fn returns false or an error.
 func (s *Store) LeadsByPerson(person exchange.Fingerprint, since time.Time, fn func(exchange.LeadID) (bool, error)) error {
 	prefix := append([]byte{prefixPerson}, person[:]...)
-	from := idTimeBytes(append([]byte(nil), prefix...), since)
-	keys := span{db: s.db, what: "the persons' index", lo: from, hi: after(prefix), down: true}
-	return keys.each(func(key, _ []byte) (bool, error) {
+	keys := group{lo: idTimeBytes(append([]byte(nil), prefix...), since), hi: after(prefix), down: true}
+	return s.index.each(keys, func(key []byte) (bool, error) {
 		if len(key) != len(prefix)+idBytes {
 			return false, &DamageError{What: fmt.Sprintf("key %x", key), Err: errKey}
 		}
@@ -94,7 +90,7 @@ func (s *Store) LeadsByPerson(person exchange.Fingerprint, since time.Time, fn f
 // Click returns the click's event, and false if the journal does not hold it.
 func (s *Store) Click(id exchange.ClickID) (exchange.Entry, bool, error) {
 	key := append(append(make([]byte, 0, keyBytesMost), prefixClick), id[:]...)
-	value, ok, err := s.get(key)
+	value, ok, err := s.index.get(nil, key)
 	if err != nil || !ok {
 		return exchange.Entry{}, false, err
 	}
@@ -104,4 +100,58 @@ func (s *Store) Click(id exchange.ClickID) (exchange.Entry, bool, error) {
 	}
 	e, err := s.entry(seq)
 	return e, err == nil, err
+}
+
+// group is the index keys in [lo, hi), which all are of one group: lo begins with it.
+type group struct {
+	lo, hi []byte
+	down   bool // from the highest key to the lowest
+}
+
+// each calls fn with the keys of a group in order, whether they are in the
+// database or not, until fn returns false or an error. A key is valid only during the call.
+func (x *indexer) each(g group, fn func(key []byte) (more bool, err error)) error {
+	pending := x.pending(g)
+	order := bytes.Compare
+	if g.down {
+		order = func(a, b []byte) int { return bytes.Compare(b, a) }
+	}
+	stopped := false
+	visit := func(key []byte) (bool, error) {
+		more, err := fn(key)
+		stopped = err != nil || !more
+		return !stopped, err
+	}
+	keys := span{db: x.db, what: "the index", lo: g.lo, hi: g.hi, down: g.down}
+	err := keys.each(func(key, _ []byte) (bool, error) {
+		for len(pending) > 0 && order(pending[0], key) <= 0 {
+			next := pending[0]
+			if pending = pending[1:]; bytes.Equal(next, key) {
+				continue // it came into the database meanwhile
+			}
+			if more, err := visit(next); err != nil || !more {
+				return more, err
+			}
+		}
+		return visit(key)
+	})
+	for ; err == nil && !stopped && len(pending) > 0; pending = pending[1:] {
+		_, err = visit(pending[0])
+	}
+	return err
+}
+
+// pending returns the keys of a group that are not in the database, in order.
+func (x *indexer) pending(g group) (keys [][]byte) {
+	x.find(g.lo[:groupBytes(g.lo)], func(key, _ []byte) bool {
+		if bytes.Compare(key, g.lo) >= 0 && (g.hi == nil || bytes.Compare(key, g.hi) < 0) {
+			keys = append(keys, bytes.Clone(key))
+		}
+		return true
+	})
+	slices.SortFunc(keys, bytes.Compare)
+	if g.down {
+		slices.Reverse(keys)
+	}
+	return slices.CompactFunc(keys, bytes.Equal)
 }

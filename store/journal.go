@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -19,7 +20,6 @@ type appender struct {
 	wire wire
 	rec  []byte
 	key  []byte
-	keys indexKeys
 }
 
 // ticket is one batch on its way to the disk.
@@ -31,10 +31,11 @@ type ticket struct {
 	began time.Time
 }
 
-// Append gives the events the next sequence numbers and puts them, with their
-// index keys, into the journal's order as one batch: after a crash all of them
-// are there or none. It does not wait for the disk; the ticket does, and until
-// then nothing that follows from the events may leave the house.
+// Append gives the events the next sequence numbers and puts them into the
+// journal's order as one batch: after a crash all of them are there or none.
+// It does not wait for the disk; the ticket does, and until then nothing that
+// follows from the events may leave the house. It waits only where the disk is
+// so far behind that the index keys no longer fit in memory.
 //
 // at is in Unix nanoseconds. last is the seq of the last event. The events are
 // read before Append returns and not kept. One caller at a time: whoever holds
@@ -53,6 +54,9 @@ func (s *Store) Append(at int64, events ...exchange.Event) (last uint64, t excha
 	if n := len(events); n == 0 || n > appendEventsMax {
 		return 0, nil, fmt.Errorf("cannot append %d events: expected 1 to %d", n, appendEventsMax)
 	}
+	if waited := s.index.room(); waited > 0 {
+		s.m.indexWait.Add(waited.Seconds())
+	}
 	began := time.Now()
 	first := s.seq.Load() + 1
 	batch := s.db.NewBatch()
@@ -67,13 +71,17 @@ func (s *Store) Append(at int64, events ...exchange.Event) (last uint64, t excha
 		return 0, nil, err // the batch may still be in Pebble's hands: it is left to the collector
 	}
 	last = first + uint64(len(events)) - 1
+	s.index.add(at, first, events, binary.LittleEndian.Uint64(s.appender.rec))
+	if s.Durable() == first-1 {
+		s.advanced.Store(int64(began.Sub(s.pace.began))) // nothing waited for the disk before
+	}
 	s.seq.Store(last)
 	s.m.appendSeconds.UpdateDuration(began)
 	s.m.journalBytes.Add(size)
 	return last, &ticket{s: s, batch: batch, last: last, count: len(events), began: began}, nil
 }
 
-// put adds e and its index keys to the batch.
+// put adds e to the batch.
 func (s *Store) put(batch *pebble.Batch, e exchange.Entry) (err error) {
 	a := &s.appender
 	if a.rec, err = appendRecord(&a.wire, a.rec[:0], e); err != nil {
@@ -83,7 +91,7 @@ func (s *Store) put(batch *pebble.Batch, e exchange.Entry) (err error) {
 	if err := batch.Set(a.key, a.rec, nil); err != nil {
 		return fmt.Errorf("cannot add to a batch: %w", err)
 	}
-	return a.keys.each(e, func(key, value []byte) error { return batch.Set(key, value, nil) })
+	return nil
 }
 
 // Wait returns when the ticket's events, and all before them, are on disk.
@@ -105,10 +113,36 @@ func (t *ticket) Wait() error {
 	if err := batch.Close(); err != nil {
 		return s.fault.fail(fmt.Errorf("cannot close a batch: %w", err))
 	}
-	s.durable.raise(t.last)
+	s.raiseDurable(t.last)
 	s.m.syncSeconds.UpdateDuration(t.began)
 	s.m.events.Add(t.count)
 	return nil
+}
+
+// syncTo returns when the event seq, which was appended, is on disk. What Wait
+// says of one sync holds here too: this one comes after the event.
+func (s *Store) syncTo(seq uint64) error {
+	if s.Durable() >= seq {
+		return nil
+	}
+	if err := s.fault.guard(func() error { return s.db.LogData(nil, pebble.Sync) }); err != nil {
+		return err
+	}
+	s.raiseDurable(seq)
+	return nil
+}
+
+func (s *Store) raiseDurable(seq uint64) {
+	s.durable.raise(seq)
+	s.advanced.Store(int64(time.Since(s.pace.began)))
+}
+
+// stalled returns for how long events have waited for the disk while none got there.
+func (s *Store) stalled() time.Duration {
+	if durable := s.Durable(); s.Seq() == durable {
+		return 0
+	}
+	return time.Since(s.pace.began) - time.Duration(s.advanced.Load())
 }
 
 // Seq returns the sequence number of the last event, 0 if there is none.
@@ -183,8 +217,10 @@ func (s *Store) scan(lo, hi []byte, fn func(key, value []byte) error) error {
 }
 
 // get returns a copy of key's value.
-func (s *Store) get(key []byte) ([]byte, bool, error) {
-	value, closer, err := s.db.Get(key)
+func (s *Store) get(key []byte) ([]byte, bool, error) { return getFrom(s.db, key) }
+
+func getFrom(db pebble.Reader, key []byte) ([]byte, bool, error) {
+	value, closer, err := db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, false, nil
 	}

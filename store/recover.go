@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
-
-	"vendue/exchange"
 )
 
 // checkedAtOpenMin is how many of the last records Open always checks, beside
@@ -27,6 +25,8 @@ type Recovery struct {
 	CutWhy      string
 	TornLog     string // Pebble's newest log file, if its end was torn: that end was cut
 	TornOffset  int64  // bytes of it that are sound
+	Indexed     uint64 // events whose index keys were made, because a crash or the last closing left them unwritten
+	IndexWhy    string // why the whole index was made anew, "" if it was not
 	Lost        uint64 // events that are known to have been on disk and were cut with the tail: answers may have been given on them
 }
 
@@ -70,7 +70,6 @@ func (s *Store) recover() error {
 	s.seq.Store(sound)
 	// Whatever was read back is on disk: Pebble flushes what it replays before Open returns.
 	s.durable.raise(sound)
-	s.tell()
 	if s.readOnly {
 		return nil
 	}
@@ -87,8 +86,11 @@ func (s *Store) tell() {
 		s.cfg.Log.Warn().Str("room", "store").Uint64("from_seq", r.CutFrom).Int("records", r.CutRecords).Str("why", r.CutWhy).
 			Msg("the journal's tail was damaged and was cut")
 	}
+	if r.IndexWhy != "" {
+		s.cfg.Log.Warn().Str("room", "store").Str("why", r.IndexWhy).Uint64("events", r.Indexed).Msg("the index was made anew")
+	}
 	s.cfg.Log.Info().Str("room", "store").Uint64("last_seq", r.LastSeq).Uint64("snapshot_seq", r.SnapshotSeq).
-		Uint64("checked", r.Checked).Bool("created", r.Created).Msg("journal opened")
+		Uint64("checked", r.Checked).Uint64("indexed", r.Indexed).Bool("created", r.Created).Msg("journal opened")
 }
 
 func (s *Store) lastSeq() (seq uint64, err error) {
@@ -141,14 +143,11 @@ func (s *Store) checkTail(from, last uint64) (sound uint64, err error) {
 }
 
 // cut removes the records from seq from on. What they were cannot be read, so
-// neither can their index keys be told from others: the indexes are made anew,
-// and the damaged records go last. A crash in between finds them again.
+// an index that knows them cannot be rid of their keys: it is made anew when it
+// is opened, since its mark names an event that is gone.
 func (s *Store) cut(from uint64) error {
 	s.recovery.CutFrom = from
 	s.recovery.CutRecords = int(s.lastKnown() - from + 1)
-	if err := s.reindex(from); err != nil {
-		return fmt.Errorf("cannot make the indexes anew: %w", err)
-	}
 	err := s.fault.guard(func() error {
 		return s.db.DeleteRange(eventKey(nil, from), []byte{prefixEvent + 1}, pebble.Sync)
 	})
@@ -161,39 +160,4 @@ func (s *Store) cut(from uint64) error {
 func (s *Store) lastKnown() uint64 {
 	last, _ := s.lastSeq() // it was read a moment ago
 	return last
-}
-
-// reindex removes every index key and makes those of the events below seq end again.
-func (s *Store) reindex(end uint64) error {
-	return s.fault.guard(func() error {
-		batch := s.db.NewBatch()
-		for _, p := range []byte(indexPrefixes) {
-			if err := batch.DeleteRange([]byte{p}, []byte{p + 1}, nil); err != nil {
-				return err
-			}
-		}
-		var keys indexKeys
-		err := s.scanEvents(1, end, func(seq uint64, rec []byte) error {
-			e, err := decodeRecord(seq, rec)
-			if err != nil {
-				return &DamageError{Seq: seq, Err: err}
-			}
-			if err := s.indexInto(batch, &keys, e); err != nil || batch.Len() < 1<<20 {
-				return err
-			}
-			if err := batch.Commit(pebble.NoSync); err != nil {
-				return err
-			}
-			batch = s.db.NewBatch()
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		return batch.Commit(pebble.Sync)
-	})
-}
-
-func (s *Store) indexInto(batch *pebble.Batch, keys *indexKeys, e exchange.Entry) error {
-	return keys.each(e, func(key, value []byte) error { return batch.Set(key, value, nil) })
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// span is the keys in [lo, hi) of one database.
+// span is the keys in [lo, hi) of one database, or of a batch over one.
 type span struct {
-	db     *pebble.DB
+	db     pebble.Reader
 	what   string // what a fault says cannot be read
 	lo, hi []byte
 	down   bool // from the highest key to the lowest

@@ -25,6 +25,8 @@ type Config struct {
 	// OnFault is called once, when a write or sync of the journal failed. It is
 	// called from inside the failing call and must not call the store.
 	OnFault func(error)
+
+	generationEvents int // of the index; 0: generationEvents
 }
 
 // Store is the house's disk.
@@ -42,7 +44,8 @@ type Config struct {
 type Store struct {
 	cfg      Config
 	fs       vfs.FS
-	db       *pebble.DB
+	db       *pebble.DB // events and spaces
+	index    *indexer
 	lock     *pebble.Lock
 	fault    *fault
 	m        *storeMetrics
@@ -54,6 +57,7 @@ type Store struct {
 
 	seq       atomic.Uint64
 	durable   watermark
+	advanced  atomic.Int64 // when durable last rose, or last had reason to; since pace.began
 	appending atomic.Bool
 	appender  appender // owned by whoever set appending
 	pace      pace
@@ -103,6 +107,10 @@ func open(cfg Config, readOnly bool) (s *Store, err error) {
 	if err := s.recover(); err != nil {
 		return s, err
 	}
+	if err := s.openIndex(); err != nil {
+		return s, err
+	}
+	s.tell()
 	s.tape = newTape(cfg)
 	s.m = newStoreMetrics(s.cfg.Metrics, s)
 	return s, s.tape.open(s)
@@ -112,6 +120,9 @@ func open(cfg Config, readOnly bool) (s *Store, err error) {
 func (s *Store) abandon() {
 	if s.m != nil {
 		s.m.unregister()
+	}
+	if s.index != nil {
+		_ = s.index.close()
 	}
 	if s.db != nil && !s.fault.poisoned.Load() {
 		_ = s.db.Close()
@@ -126,6 +137,7 @@ func (s *Store) path(name string) string { return s.fs.PathJoin(s.cfg.Dir, name)
 // The names inside the data directory.
 const (
 	journalDir   = "journal"
+	indexDir     = "index"
 	tapeDir      = "tape"
 	snapshotsDir = "snapshots"
 	keysFile     = "keys"
@@ -241,6 +253,7 @@ func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closed)
 		s.closeErr = s.tape.close()
+		s.closeErr = errors.Join(s.closeErr, s.index.close())
 		s.m.unregister()
 		if s.fault.poisoned.Load() {
 			s.closeErr = errors.Join(s.closeErr, s.fault.check())

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"vendue/exchange"
 )
 
@@ -74,6 +76,11 @@ func Verify(cfg Config, opts VerifyOptions) (Report, error) {
 func (s *Store) Verify(opts VerifyOptions) (Report, error) {
 	v := verifier{s: s, opts: opts, last: s.Durable()}
 	v.report.LastSeq = v.last
+	var err error
+	if v.index, err = s.index.whole(); err != nil {
+		return v.report, err
+	}
+	defer func() { _ = v.index.Close() }()
 	for _, step := range []func() error{v.events, v.indexes, v.leads, v.snapshots} {
 		if err := step(); err != nil {
 			return v.report, fmt.Errorf("cannot verify the journal: %w", err)
@@ -84,6 +91,7 @@ func (s *Store) Verify(opts VerifyOptions) (Report, error) {
 
 type verifier struct {
 	s      *Store
+	index  *pebble.Batch // all of the index, also what is not in its database
 	opts   VerifyOptions
 	last   uint64
 	report Report
@@ -119,7 +127,7 @@ func (v *verifier) events() error {
 
 // indexed checks that the index holds key as e made it, or as a later event did.
 func (v *verifier) indexed(e exchange.Entry, key, want []byte) error {
-	got, ok, err := v.s.get(key)
+	got, ok, err := getFrom(v.index, key)
 	if err != nil {
 		return err
 	}
@@ -135,10 +143,16 @@ func (v *verifier) indexed(e exchange.Entry, key, want []byte) error {
 	return nil
 }
 
+// scan calls fn with the index keys of one keyspace.
+func (v *verifier) scan(prefix byte, fn func(key, value []byte) error) error {
+	keys := span{db: v.index, what: "the index", lo: []byte{prefix}, hi: []byte{prefix + 1}}
+	return keys.each(func(key, value []byte) (bool, error) { return true, fn(key, value) })
+}
+
 // indexes reads every index key and looks whether the event it names makes it so.
 func (v *verifier) indexes() error {
 	for _, p := range []byte(indexPrefixes) {
-		err := v.s.scan([]byte{p}, []byte{p + 1}, func(key, value []byte) error {
+		err := v.scan(p, func(key, value []byte) error {
 			seq, ok := indexSeq(key, value)
 			if ok && seq > v.last {
 				return nil // appended meanwhile
@@ -182,7 +196,7 @@ func (v *verifier) leads() error {
 		}
 	}
 	var current exchange.LeadID
-	err := v.s.scan([]byte{prefixLead}, []byte{prefixLead + 1}, func(key, _ []byte) error {
+	err := v.scan(prefixLead, func(key, _ []byte) error {
 		seq, ok := indexSeq(key, nil)
 		if !ok || seq > v.last {
 			return nil

@@ -27,7 +27,8 @@ func (c verifyCase) run(t *testing.T) {
 	add(t, s, epoch, c.events...)
 	_ = s.Close()
 	if c.change != nil {
-		tamper(t, fs, c.change)
+		settleIndex(t, fs)
+		tamperAt(t, fs, "data/index", c.change)
 	}
 	r, err := Verify(Config{Dir: "data", FS: fs, Log: zerolog.Nop()}, VerifyOptions{})
 	if err != nil {
