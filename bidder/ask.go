@@ -2,6 +2,7 @@ package bidder
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -50,9 +51,9 @@ type target struct {
 	at       int // in the ask's Contracts and Answers
 	conn     *conn
 	dial     *dialing
-	rest     []byte // of the question, if the socket was full
-	deadline time.Time
-	patience time.Time // when to wait for someone else instead
+	rest     []byte        // of the question, if the socket was full
+	deadline time.Duration // since the ask's start, like all times here
+	patience time.Duration // when to wait for someone else instead
 	retried  bool
 	done     bool
 }
@@ -89,20 +90,21 @@ func (f *fanOut) reset() {
 // scatter sends every question.
 func (f *fanOut) scatter() {
 	now := f.b.t.now()
+	since, deadline := now.Sub(f.ask.Start), f.ask.Deadline.Sub(f.ask.Start)
 	f.targets = slices.Grow(f.targets, len(f.ask.Contracts))[:len(f.ask.Contracts)]
 	f.left = len(f.targets)
 	for i, terms := range f.ask.Contracts {
 		c := f.b.contract(terms)
 		t := &f.targets[i]
-		*t = target{c: c, at: i, deadline: f.ask.Deadline}
-		if own := f.ask.Start.Add(terms.PingTimeout); terms.PingTimeout > 0 && own.Before(t.deadline) {
+		*t = target{c: c, at: i, deadline: deadline}
+		if own := terms.PingTimeout; own > 0 && own < deadline {
 			t.deadline = own
 		}
-		if t.deadline.Sub(now) < timeLeast {
+		if t.deadline-since < timeLeast {
 			f.finish(t, exchange.Answer{Reason: exchange.ReasonNoTime}, now)
 			continue
 		}
-		t.patience = now.Add(2*time.Duration(c.pace.Load()) + timeLeast)
+		t.patience = since + 2*time.Duration(c.pace.Load()) + timeLeast
 		t.conn = t.host(f.ask).pop(now)
 	}
 	f.looks.sift(f.targets, f.ask, now)
@@ -138,7 +140,7 @@ func (f *fanOut) send(t *target, now time.Time) {
 // write makes the request to t in f.out.
 func (f *fanOut) write(t *target, now time.Time) {
 	part := f.part(t.c.adapter)
-	f.ping = adapters.Ping{Ask: f.ask, Terms: t.c.terms, Tmax: t.deadline.Sub(now).Truncate(time.Millisecond)}
+	f.ping = adapters.Ping{Ask: f.ask, Terms: t.c.terms, Tmax: (t.deadline - now.Sub(f.ask.Start)).Truncate(time.Millisecond)}
 	f.body = t.c.adapter.AppendPing(f.body[:0], part, &f.ping)
 	f.out = t.c.ping[side(f.ask.Test)].appendRequest(f.out[:0], nil, f.body)
 }
@@ -165,13 +167,13 @@ func (f *fanOut) redial(t *target, now time.Time) {
 		return
 	}
 	f.write(t, now)
-	t.dial = startDial(end.host, slices.Clone(f.out), t.deadline, t.c.ms)
+	t.dial = startDial(end.host, slices.Clone(f.out), f.ask.Start.Add(t.deadline), t.c.ms)
 }
 
 // step waits once and then looks at every buyer who has not answered.
 func (f *fanOut) step() {
 	first, until := f.next()
-	status := first.wait(until)
+	status := first.wait(f.ask.Start.Add(until))
 	now := f.b.t.now()
 	f.settle(first, status, now)
 	for i := range f.targets {
@@ -181,25 +183,27 @@ func (f *fanOut) step() {
 	}
 }
 
-// next picks whom to wait for and until when.
-func (f *fanOut) next() (first *target, until time.Time) {
+// next picks whom to wait for and until when. Of those whose patience ends at
+// nearly the same time it is the last one asked: when that one has answered the
+// others mostly have too, and one wait is enough for all of them.
+func (f *fanOut) next() (first *target, until time.Duration) {
+	least := time.Duration(math.MaxInt64)
+	until = least
 	for i := range f.targets {
-		t := &f.targets[i]
-		if t.done {
-			continue
+		if t := &f.targets[i]; !t.done {
+			least, until = min(least, t.patience), min(until, t.deadline)
 		}
-		if first == nil || t.patience.Before(first.patience) {
+	}
+	for i := len(f.targets) - 1; first == nil; i-- {
+		if t := &f.targets[i]; !t.done && t.patience <= least+least/nearly {
 			first = t
 		}
-		if until.IsZero() || t.deadline.Before(until) {
-			until = t.deadline
-		}
 	}
-	if first.patience.Before(until) {
-		until = first.patience
-	}
-	return first, until
+	return first, min(until, first.patience)
 }
+
+// nearly is the part of a time by which another may be longer and still count as the same.
+const nearly = 8
 
 // wait waits for t's answer until a time. Its result is that of conn.poll.
 func (t *target) wait(until time.Time) error {
@@ -211,16 +215,12 @@ func (t *target) wait(until time.Time) error {
 	} else {
 		// The socket was full. Waiting for room would need a second kind of wait
 		// for something that hardly happens: look again soon.
-		_ = t.conn.wait(minTime(until, t.conn.host.t.now().Add(timeLeast))) // look reads it again
+		if soon := t.conn.host.t.now().Add(timeLeast); soon.Before(until) {
+			until = soon
+		}
+		_ = t.conn.wait(until) // look reads it again
 	}
 	return t.look()
-}
-
-func minTime(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 // look is wait without waiting.
@@ -247,15 +247,15 @@ func (t *target) look() error {
 
 // settle acts on what wait or look saw.
 func (f *fanOut) settle(t *target, status error, now time.Time) {
-	switch {
+	switch since := now.Sub(f.ask.Start); {
 	case status == nil:
 		f.answer(t, now)
 	case !isBlocked(status):
 		f.broken(t, status, now)
-	case !now.Before(t.deadline):
+	case since >= t.deadline:
 		f.expire(t, now)
-	case !now.Before(t.patience):
-		t.patience = now.Add(now.Sub(f.ask.Start)/2 + timeLeast)
+	case since >= t.patience:
+		t.patience = since + since/2 + timeLeast
 	}
 }
 
@@ -297,7 +297,7 @@ func (f *fanOut) broken(t *target, fault error, now time.Time) {
 		t.conn.host.discard(t.conn)
 	}
 	t.conn, t.dial, t.rest = nil, nil, nil
-	if stale && !t.retried && t.deadline.Sub(now) >= timeLeast {
+	if stale && !t.retried && t.deadline-now.Sub(f.ask.Start) >= timeLeast {
 		t.retried = true
 		t.c.ms.retries.Inc()
 		f.redial(t, now)

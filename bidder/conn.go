@@ -1,6 +1,7 @@
 package bidder
 
 import (
+	"bytes"
 	"errors"
 	"syscall"
 	"time"
@@ -13,6 +14,7 @@ import (
 const (
 	replyBytesFirst = 2 << 10
 	replyBytesKept  = 8 << 10
+	headBytesKept   = 512
 )
 
 // conn is a kept connection and the answer that is being read from it.
@@ -29,6 +31,9 @@ type conn struct {
 	n      int // bytes of the answer so far
 	parse  parser
 	peek   [1]byte
+
+	head     []byte // of the last answer, and what the parser made of it: most buyers send the same one each time
+	headRead parser
 }
 
 // quiet tells whether the connection is open with nothing to read. Bytes that
@@ -97,6 +102,9 @@ func (c *conn) room() ([]byte, error) {
 func (c *conn) took(n int, err error) (bool, error) {
 	if n > 0 {
 		c.n += n
+		if c.n == n {
+			c.recall()
+		}
 		if fault := c.parse.advance(c.buf[:c.n]); fault != nil {
 			return false, fault
 		}
@@ -115,6 +123,28 @@ func (c *conn) took(n int, err error) (bool, error) {
 	default:
 		return false, faultOf(err)
 	}
+}
+
+// recall saves the reading of a head that is, byte for byte, the last answer's:
+// a parser is a function of the bytes it saw, so it would come to the same.
+func (c *conn) recall() {
+	if n := len(c.head); n > 0 && n <= c.n && bytes.Equal(c.buf[:n], c.head) {
+		c.parse = c.headRead
+	}
+}
+
+// remember keeps the head of an answer that was whole and of a stated length.
+func (c *conn) remember() {
+	p := c.parse
+	if p.pos != c.n || !p.sized || p.chunked || p.interims > 0 || p.bodyAt > headBytesKept || p.bodyEnd-p.bodyAt != p.need {
+		return // the last: a 204 has no body, whatever length it states
+	}
+	if bytes.Equal(c.buf[:p.bodyAt], c.head) {
+		return
+	}
+	c.head = append(c.head[:0], c.buf[:p.bodyAt]...)
+	p.phase, p.pos, p.scanned, p.bodyEnd = phaseLength, p.bodyAt, p.bodyAt, p.bodyAt
+	c.headRead = p
 }
 
 // faultOf names a connection's end in fixed words.

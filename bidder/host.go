@@ -68,15 +68,16 @@ func (h *host) touch(now time.Time) {
 // pop takes the warmest idle connection, nil if there is none. Nobody has looked at it.
 func (h *host) pop(now time.Time) *conn {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.usedAt = now
 	last := len(h.idle) - 1
 	if last < 0 {
+		h.mu.Unlock()
 		return nil
 	}
 	c := h.idle[last]
 	h.idle[last] = nil
 	h.idle = h.idle[:last]
+	h.mu.Unlock()
 	return c
 }
 
@@ -101,6 +102,7 @@ func (h *host) release(c *conn, now time.Time) {
 		h.discard(c)
 		return
 	}
+	c.remember()
 	h.keep(c, now)
 }
 

@@ -3,9 +3,14 @@ package bidder
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
 )
 
 // readAll runs the parser over an answer that comes in pieces of step bytes and then ends.
@@ -96,5 +101,67 @@ func TestReplySeeds(t *testing.T) {
 	}
 	if accepted != 7 {
 		t.Fatalf("%d of the seeds were read, want the first 7", accepted)
+	}
+}
+
+// inTurn is a wire that has one answer after the other ready.
+type inTurn struct {
+	wire
+	text []byte
+}
+
+func (w *inTurn) tryRead(p []byte) (int, error) {
+	if len(w.text) == 0 {
+		return 0, errWouldBlock
+	}
+	n := copy(p, w.text)
+	w.text = w.text[n:]
+	return n, nil
+}
+
+func (w *inTurn) settled() bool { return true }
+func (w *inTurn) close()        {}
+
+// A head that was read before is not read again; what its answer says must be
+// what a parser without a memory makes of it, whichever answers came before.
+func TestReplyRemembered(t *testing.T) {
+	answers := append([]string{
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n[1]",
+		"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n[]",
+		"HTTP/1.1 204 No\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 204 No\r\nContent-Length: 2\r\n\r\n[]",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+	}, replySeeds...)
+	recalled := 0
+	for _, before := range answers {
+		for _, text := range answers {
+			h := &host{t: &Transport{cfg: TransportConfig{ReplyBytesMax: 4 << 10}, ms: newTransportMetrics(metrics.NewSet())}}
+			w := &inTurn{text: []byte(before)}
+			c := &conn{host: h, wire: w, born: time.Now()}
+			c.begin()
+			if c.poll() == nil {
+				h.release(c, time.Now())
+			}
+			fresh := &conn{host: h, wire: &inTurn{text: []byte(text)}}
+			fresh.begin()
+			c.begin()
+			w.text = []byte(text)
+			if len(c.head) > 0 && strings.HasPrefix(text, string(c.head)) {
+				recalled++
+			}
+			err, want := c.poll(), fresh.poll()
+			if !errors.Is(err, want) || c.parse.phase != fresh.parse.phase || c.parse.reusable() != fresh.parse.reusable() {
+				t.Fatalf("%q after %q: got %v, phase %d; want %v, phase %d", text, before, err, c.parse.phase, want, fresh.parse.phase)
+			}
+			if err == nil && (c.reply().Status != fresh.reply().Status || !bytes.Equal(c.reply().Body, fresh.reply().Body)) {
+				t.Fatalf("%q after %q: got %d %q, want %d %q", text, before, c.reply().Status, c.reply().Body, fresh.reply().Status, fresh.reply().Body)
+			}
+		}
+	}
+	if recalled < 10 {
+		t.Fatalf("%d heads were recalled: this tests nothing", recalled)
 	}
 }

@@ -194,7 +194,9 @@ func (w *tlsWire) settled() bool { return true }
 func (w *tlsWire) close() { _ = w.raw.Close() }
 
 // isBlocked tells whether err is a wire with nothing to read, or no room, just now.
-func isBlocked(err error) bool { return errors.Is(err, errWouldBlock) }
+func isBlocked(err error) bool {
+	return err == errWouldBlock || err != nil && errors.Is(err, errWouldBlock) //nolint:errorlint // the first spares nearly every call the second
+}
 
 // isDeadline tells whether err is a wait that ran out.
 func isDeadline(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
