@@ -10,6 +10,7 @@ import (
 	"vendue/attribution"
 	"vendue/bidder"
 	"vendue/exchange"
+	"vendue/exchange/api"
 )
 
 // fileBytesMax bounds the file; 10,000 contracts take about 4 MiB.
@@ -30,7 +31,8 @@ type Config struct {
 	Market      *exchange.Market
 	Bidder      bidder.Config      // Contracts run parallel to Market.Contracts
 	Attribution attribution.Config // Dial is left to the caller
-	EgressAllow []netip.Prefix     // private addresses that postbacks may reach
+	API         api.Config
+	EgressAllow []netip.Prefix // private addresses that postbacks may reach
 
 	Hash string // SHA-256 of Text, in hexadecimal; a changed secret, header or environment does not change it
 	Text string // canonical: sorted, without comments and secrets, ${NAME} unexpanded

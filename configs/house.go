@@ -11,6 +11,7 @@ import (
 	"golang.org/x/text/currency"
 
 	"vendue/exchange"
+	"vendue/exchange/api/skin"
 )
 
 const (
@@ -34,6 +35,7 @@ type loader struct {
 	campaigns map[exchange.CampaignID]pos
 	trees     map[exchange.TreeID]*exchange.Tree
 	names     names
+	intakes   []*skin.Intake
 }
 
 // names are the valid words of each kind, in the order of the file, for didYouMean.
@@ -101,6 +103,7 @@ func (l *loader) house(root *node) {
 	for _, e := range l.named(t.opt("sellers")) {
 		l.seller(e)
 	}
+	l.cfg.API.Skins = skin.NewSet(l.intakes)
 }
 
 func (l *loader) addresses(t table) {

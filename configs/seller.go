@@ -44,7 +44,7 @@ func (l *loader) campaign(e entry, s *exchange.Seller) {
 	}
 	l.campaigns[id] = e.pos
 	t := l.table(e.value, "vertical", "tree", "window", "post_wait", "quote_ttl", "floor", "margin", "margin_min", "rate",
-		"show_buyers", "consent", "caps")
+		"show_buyers", "consent", "caps", "skins")
 	c := &exchange.Campaign{
 		ID:              id,
 		Seller:          s,
@@ -64,6 +64,7 @@ func (l *loader) campaign(e entry, s *exchange.Seller) {
 	c.PingsPerSecond = int(l.integer(rate.opt("pings"), 0, 1, 10_000_000))
 	c.PostsPerSecond = int(l.integer(rate.opt("posts"), 0, 1, 10_000_000))
 	l.market.Campaigns[id] = c
+	l.skins(t.opt("skins"), c)
 	l.possible(e, t, c)
 }
 

@@ -176,6 +176,7 @@ func (a *App) install(cfg *configs.Config) error {
 	follow.Dial = a.opts.Dial
 	a.attribution.Use(follow)
 	a.track.Use(follow)
+	a.api.Use(cfg.API)
 	a.cfg.Store(cfg)
 	return nil
 }

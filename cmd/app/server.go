@@ -41,7 +41,7 @@ func (a *App) publicServer(cfg *configs.Config) *fasthttp.Server {
 
 // handlePublic is the sellers', consumers' and buyers' side.
 func (a *App) handlePublic(ctx *fasthttp.RequestCtx) {
-	if !a.pressure.enter(!newBusiness(ctx.Path())) {
+	if !a.pressure.enter(!a.newBusiness(ctx.Path())) {
 		a.api.WriteProblem(ctx, fasthttp.StatusServiceUnavailable, "the exchange is past its capacity; ask again")
 		return
 	}
@@ -53,12 +53,8 @@ func (a *App) handlePublic(ctx *fasthttp.RequestCtx) {
 }
 
 // newBusiness tells requests that begin something from those that finish it.
-func newBusiness(path []byte) bool {
-	switch string(path) {
-	case "/v1/ping", "/v1/direct", "/p.gif":
-		return true
-	}
-	return bytes.HasPrefix(path, []byte("/c/"))
+func (a *App) newBusiness(path []byte) bool {
+	return string(path) == "/p.gif" || bytes.HasPrefix(path, []byte("/c/")) || a.api.Begins(string(path))
 }
 
 // handleFault answers what could not be read as a request. It never repeats what was sent.

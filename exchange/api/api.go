@@ -8,6 +8,7 @@ package api
 import (
 	"crypto/sha256"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -15,6 +16,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"vendue/exchange"
+	"vendue/exchange/api/skin"
 	"vendue/exchange/engine"
 )
 
@@ -32,9 +34,11 @@ type API struct {
 	vault  exchange.Vault
 	log    zerolog.Logger
 	m      apiMetrics
+	cfg    atomic.Pointer[Config]
 }
 
 type apiMetrics struct {
+	skins           map[skin.Format]*metrics.Counter
 	unknownFields   *metrics.Counter
 	personalDropped *metrics.Counter
 	changedFields   *metrics.Counter
@@ -49,7 +53,12 @@ func New(deps Deps) *API {
 		personalDropped: deps.Metrics.NewCounter("vendue_api_personal_fields_dropped_total"),
 		changedFields:   deps.Metrics.NewCounter("vendue_api_changed_fields_total"),
 		faults:          make(map[int]*metrics.Counter),
+		skins:           make(map[skin.Format]*metrics.Counter),
 	}
+	for i, word := range skin.Words() {
+		a.m.skins[skin.Format(i+1)] = deps.Metrics.NewCounter(`vendue_api_skin_requests_total{format="` + word + `"}`)
+	}
+	a.Use(Config{})
 	for status := range problemTitles {
 		a.m.faults[status] = deps.Metrics.NewCounter(`vendue_api_faults_total{status="` + statusText(status) + `"}`)
 	}
@@ -60,7 +69,7 @@ func New(deps Deps) *API {
 func (a *API) Handle(ctx *fasthttp.RequestCtx) bool {
 	path := string(ctx.Path())
 	if !strings.HasPrefix(path, "/v1/") {
-		return false
+		return a.throughSkin(ctx, path)
 	}
 	switch path {
 	case "/v1/ping":
@@ -130,13 +139,18 @@ const keyBytesMax = 256
 // SHA-256 alone and looks them up by it: whoever times the look-up learns
 // something of a hash they cannot steer, and nothing of any key.
 func authenticate(m *exchange.Market, h *fasthttp.RequestHeader) (exchange.Principal, bool) {
-	key := h.Peek("X-Api-Key")
-	if auth := h.Peek(fasthttp.HeaderAuthorization); len(auth) > 7 && strings.EqualFold(string(auth[:7]), "Bearer ") {
-		key = auth[7:]
-	}
+	key := keyOf(h)
 	if len(key) == 0 || len(key) > keyBytesMax {
 		return exchange.Principal{}, false
 	}
 	principal, ok := m.Keys[sha256.Sum256(key)]
 	return principal, ok
+}
+
+// keyOf returns the key in a request's header, empty if there is none.
+func keyOf(h *fasthttp.RequestHeader) []byte {
+	if auth := h.Peek(fasthttp.HeaderAuthorization); len(auth) > 7 && strings.EqualFold(string(auth[:7]), "Bearer ") {
+		return auth[7:]
+	}
+	return h.Peek("X-Api-Key")
 }

@@ -15,6 +15,7 @@ import (
 
 	"vendue/exchange"
 	"vendue/exchange/api/apitest"
+	"vendue/exchange/api/skin"
 	"vendue/exchange/engine"
 )
 
@@ -207,7 +208,30 @@ func newHouse(t testing.TB, change func(*exchange.Market)) *house {
 		t.Fatal(err)
 	}
 	h.api = New(Deps{Engine: h.engine, Vault: vault{}, Log: zerolog.Nop(), Metrics: set})
+	h.api.Use(Config{Skins: testSkins(m)})
 	return h
+}
+
+// testSkins puts north-auto into every skin; LeadsPedia's has a key of its own.
+func testSkins(m *exchange.Market) *skin.Set {
+	var intakes []*skin.Intake
+	for i := range skin.Words() {
+		cfg := skin.Config{
+			Format: skin.Format(i + 1), Campaign: "north-auto", Seller: "north", ID: "33",
+			Aliases: map[string]string{"Driver Age": "age", "Pub_Name": "source.affiliate", "Order": "idempotency_key"},
+			Values:  map[string]map[string]string{"insured": {"Currently": "yes"}},
+		}
+		if cfg.Format == skin.LeadsPedia {
+			cfg.Key = sha256.Sum256([]byte("campaign-key"))
+		}
+		if cfg.Format == skin.LeadConduit {
+			cfg.Source = "their-source"
+			intakes = append(intakes, skin.NewIntake(cfg, m.Verticals["auto"]))
+			cfg.Source = ""
+		}
+		intakes = append(intakes, skin.NewIntake(cfg, m.Verticals["auto"]))
+	}
+	return skin.NewSet(intakes)
 }
 
 func testMarket() *exchange.Market {

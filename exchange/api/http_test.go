@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"vendue/exchange"
+	"vendue/exchange/api/skin"
 )
 
 var (
@@ -20,14 +21,17 @@ var (
 
 // TestHTTP plays requests and shows the whole answers. Ids are shown as $1, $2, .. and stand for themselves in later requests.
 //
-//	METHOD PATH [key=none|seller|test|buyer|other] [type=json|form|none|TYPE] [idem=KEY] [x-api-key=KEY]
+//	METHOD PATH [key=none|seller|test|buyer|other] [type=json|form|none|TYPE] [idem=KEY] [x-api-key=KEY] [accept=TYPE]
 //	market [pings=N] | buyer OUTCOME | break | advance D | drain
-func TestHTTP(t *testing.T) {
-	datadriven.Walk(t, "testdata/http", func(t *testing.T, path string) {
-		synctest.Test(t, func(t *testing.T) {
-			c := &conversation{house: newHouse(t, nil), names: map[string]string{}}
-			datadriven.RunTest(t, path, c.run)
-		})
+func TestHTTP(t *testing.T) { datadriven.Walk(t, "testdata/http", play) }
+
+// TestSkins plays foreign requests; north-auto has every skin.
+func TestSkins(t *testing.T) { datadriven.Walk(t, "testdata/skins", play) }
+
+func play(t *testing.T, path string) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &conversation{house: newHouse(t, nil), names: map[string]string{}}
+		datadriven.RunTest(t, path, c.run)
 	})
 }
 
@@ -74,7 +78,7 @@ func (c *conversation) request(t *testing.T, d *datadriven.TestData) string {
 	}
 	key := map[string]string{"none": "", "seller": sellerKey, "test": testKey, "buyer": buyerKey, "other": otherKey, "wrong": "wrong"}[arg("key", "seller")]
 	kind := arg("type", "json")
-	if full, ok := map[string]string{"json": jsonType, "form": formType, "none": ""}[kind]; ok {
+	if full, ok := map[string]string{"json": jsonType, "form": formType, "xml": "text/xml; charset=utf-8", "none": ""}[kind]; ok {
 		kind = full
 	}
 	var headers []string
@@ -84,7 +88,10 @@ func (c *conversation) request(t *testing.T, d *datadriven.TestData) string {
 	if k := arg("x-api-key", ""); k != "" {
 		headers = append(headers, "X-Api-Key", k)
 	}
-	ctx := c.do(d.Cmd+" "+c.expand(d.CmdArgs[0].Key), key, kind, c.expand(d.Input), headers...)
+	if accept := arg("accept", ""); accept != "" {
+		headers = append(headers, "Accept", accept)
+	}
+	ctx := c.do(d.Cmd+" "+c.expand(strings.Join(append([]string{d.CmdArgs[0].Key}, d.CmdArgs[0].Vals...), "=")), key, kind, c.expand(d.Input), headers...)
 	out := fmt.Sprintf("%d", ctx.Response.StatusCode())
 	for _, name := range []string{"Retry-After", "Allow", "WWW-Authenticate"} {
 		if v := ctx.Response.Header.Peek(name); len(v) > 0 {
@@ -94,6 +101,10 @@ func (c *conversation) request(t *testing.T, d *datadriven.TestData) string {
 	wantType := "application/json"
 	if ctx.Response.StatusCode() >= 400 {
 		wantType = "application/problem+json"
+	}
+	bare, _, _ := strings.Cut(d.CmdArgs[0].Key, "?") // a query has = in it, which parts arguments
+	if _, foreign := skin.Find(bare); foreign {
+		wantType = string(ctx.Response.Header.ContentType())
 	}
 	if got := string(ctx.Response.Header.ContentType()); got != wantType {
 		t.Errorf("%s: content type %s", d.Pos, got)

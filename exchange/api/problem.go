@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"vendue/exchange"
+	"vendue/exchange/api/skin"
 )
 
 // problem is a fault of the request itself, told as application/problem+json (RFC 9457).
@@ -48,6 +49,11 @@ func (a *API) WriteProblem(ctx *fasthttp.RequestCtx, status int, detail string) 
 		reason = exchange.ReasonAuth
 	case 503:
 		reason = exchange.ReasonOverloaded
+	}
+	if route, ok := a.skinOf(string(ctx.Path())); ok {
+		unread := skin.Unread(route, string(ctx.Request.Header.Peek(fasthttp.HeaderAccept)))
+		a.refuse(ctx, unread, &refusal{status: status, reason: reason, Fault: skin.Fault{Detail: detail}})
+		return
 	}
 	a.problem(ctx, problem{status: status, reason: reason, detail: detail})
 }

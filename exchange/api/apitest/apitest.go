@@ -78,7 +78,7 @@ func (d *Document) Check(a *Answer) error {
 // sent. A path that the document does not have has no body to be wrong.
 func (d *Document) CheckRequest(admin bool, method, path string, body []byte) error {
 	known, found := d.path(admin, path)
-	where := pointer("paths", known, strings.ToLower(method), "requestBody", "content", "application/json", "schema")
+	where := d.follow(pointer("paths", known)) + pointer(strings.ToLower(method), "requestBody", "content", "application/json", "schema")
 	if !found || d.at(where) == nil {
 		return nil
 	}
@@ -132,7 +132,7 @@ func (d *Document) Enum(name string) []string {
 // response finds the pointer to what the document says of an answer's status.
 func (d *Document) response(a *Answer) (string, error) {
 	known, found := d.path(a.Admin, a.Path)
-	operation := pointer("paths", known, strings.ToLower(a.Method))
+	operation := d.follow(pointer("paths", known)) + pointer(strings.ToLower(a.Method))
 	where := operation + pointer("responses", strconv.Itoa(a.Status))
 	switch {
 	case !found && a.Status == 404:
