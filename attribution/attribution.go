@@ -188,6 +188,7 @@ func (a *Attribution) step(max int) (int, error) {
 			return fmt.Errorf("journal told seq %d, expected %d", e.Seq, next.cursor)
 		}
 		next.cursor++
+		desk.clicked(intake, a.deps.Vault, e)
 		sale, err := a.fold.apply(e)
 		if err != nil || sale == nil {
 			return err

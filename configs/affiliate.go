@@ -4,34 +4,17 @@ import (
 	"time"
 
 	"vendue/attribution"
-	"vendue/attribution/postback"
 	"vendue/exchange"
 )
 
 func (l *loader) affiliate(e entry) {
 	t := l.table(e.value, "name", "postbacks")
 	a := attribution.Affiliate{ID: exchange.AffiliateID(e.key), Name: l.label(t.opt("name"), e.key)}
-	for _, item := range l.list(t.opt("postbacks")) {
-		p := l.table(item, "on", "url")
-		// Only what the house fires: a postback on any other event would wait for ever.
-		events := []string{"lead.sold"}
-		on := events[l.word(p.need("on"), 0, events...)]
-		a.Postbacks = append(a.Postbacks, attribution.Postback{On: on, URL: l.template(p.need("url"))})
-	}
 	l.market.Affiliates[a.ID] = struct{}{}
 	l.cfg.Attribution.Affiliates = append(l.cfg.Attribution.Affiliates, a)
-}
-
-// template checks a postback's URL with the room that will expand it.
-func (l *loader) template(n *node) string {
-	s, ok := l.text(n)
-	if !ok {
-		return ""
+	for _, item := range l.list(t.opt("postbacks")) {
+		l.postback(item, a.ID)
 	}
-	if _, err := postback.Parse(s); err != nil {
-		l.fault(n.pos, "postback's URL, %s", err)
-	}
-	return s
 }
 
 func (l *loader) offer(e entry) {

@@ -158,10 +158,7 @@ func (c *client) send(q *request) (r reply, err error) {
 	req.Header.SetMethod(fasthttp.MethodGet)
 	if q.body != nil {
 		req.Header.SetMethod(fasthttp.MethodPost)
-		req.Header.SetContentType("application/json")
-		if q.form {
-			req.Header.SetContentType("application/x-www-form-urlencoded")
-		}
+		req.Header.SetContentType(q.contentType())
 		req.SetBodyRaw(q.body)
 	}
 	if len(q.secret) > 0 {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -149,19 +150,25 @@ func (p *part) check(text string, open, end int) error {
 		return &SyntaxError{open + 1, "{" + p.macro.String() + "} takes no filter and no default"}
 	case p.drop && p.hasDefault:
 		return &SyntaxError{open + 1, "expected drop or a default, not both"}
-	case (p.drop || p.macro == MacroSig) && (p.where != inQuery || !wholeParameter(text, open, end)):
+	case (p.drop || p.macro == MacroSig) && !p.alone(text, open, end):
 		word := "drop"
 		if p.macro == MacroSig {
 			word = "{sig}"
 		}
-		return &SyntaxError{open + 1, word + " needs a query parameter of its own: &name={..}"}
+		return &SyntaxError{open + 1, word + " needs a query parameter of its own, &name={..}"}
 	default:
 		return nil
 	}
 }
 
-// wholeParameter tells whether text[open:end] is all that a query parameter's value is made of.
-func wholeParameter(text string, open, end int) bool {
+// alone tells whether text[open:end] is all that its parameter or field is made of.
+func (p *part) alone(text string, open, end int) bool {
+	if p.where == inForm || p.where == inJSON {
+		return p.macro != MacroSig && open == 0 && end == len(text)
+	}
+	if p.where != inQuery {
+		return false
+	}
 	before := text[:open]
 	i := strings.LastIndexAny(before, "&?{}")
 	return open > 0 && before[open-1] == '=' && i >= 0 && (before[i] == '&' || before[i] == '?') && (end == len(text) || text[end] == '&')
@@ -192,6 +199,16 @@ func parseText(text string, where place) (parts []part, err error) {
 		i = end
 	}
 	return parts, nil
+}
+
+// CheckValue tells what is wrong with the template of one parameter or field. A fault is a *SyntaxError.
+func CheckValue(text string) error {
+	const before = "http://h/?p="
+	var syntax *SyntaxError
+	if _, err := Parse(before + text); errors.As(err, &syntax) {
+		return &SyntaxError{max(0, syntax.Offset-len(before)), syntax.Text}
+	}
+	return nil
 }
 
 // appendJSONText appends what stands between the quotes of a JSON string.

@@ -124,14 +124,15 @@ func everything() (all []Field) {
 
 // check finds secrets that are not there, and words that an event has not.
 func (p *Plan) check() error {
-	lists := map[string][]part{"url": p.template.parts}
-	for _, f := range p.body {
-		lists["body."+f.name] = f.parts
+	for i := range p.template.parts {
+		if err := p.checkPart(&p.template.parts[i]); err != nil {
+			return &FieldError{"url", err}
+		}
 	}
-	for field, parts := range lists {
-		for i := range parts {
-			if err := p.checkPart(&parts[i]); err != nil {
-				return &FieldError{field, err}
+	for _, f := range p.body {
+		for i := range f.parts {
+			if err := p.checkPart(&f.parts[i]); err != nil {
+				return &FieldError{"body." + f.name, err}
 			}
 		}
 	}
@@ -181,12 +182,19 @@ func (p *Plan) Render(values *Values) ([]byte, error) {
 	} else {
 		out = append(out, "\njson\n{"...)
 	}
+	separator := ""
 	for i := range p.body {
-		if i > 0 {
-			out = append(out, ",&"[b2i(p.Form)])
+		f := &p.body[i]
+		if len(f.parts) == 1 && f.parts[0].drop {
+			if value, err := f.parts[0].value(values); err == nil && len(value) == 0 {
+				continue
+			}
 		}
-		if out, err = p.appendField(out, &p.body[i], values); err != nil {
+		if out, err = p.appendField(append(out, separator...), f, values); err != nil {
 			return nil, err
+		}
+		if separator = ","; p.Form {
+			separator = "&"
 		}
 	}
 	if !p.Form {
@@ -201,13 +209,6 @@ func (p *Plan) appendField(out []byte, f *bodyPart, values *Values) ([]byte, err
 	}
 	out, err := appendParts(append(append(append(out, '"'), f.name...), `":"`...), f.parts, values)
 	return append(out, '"'), err
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // NotSentReason is why a notice cannot be sent: the fault of Render in one word.
