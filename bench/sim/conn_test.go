@@ -130,7 +130,7 @@ func (e *end) SetDeadline(t time.Time) error { return e.SetReadDeadline(t) }
 // SetReadDeadline ends reads at t, also one that waits now.
 func (e *end) SetReadDeadline(t time.Time) error {
 	e.in.mu.Lock()
-	e.in.deadline = t
+	e.in.deadline = real(t)
 	e.in.mu.Unlock()
 	e.in.poke()
 	return nil

@@ -34,6 +34,7 @@ type operator struct {
 	random *rand.Rand // the operator's alone
 	ids    func() uint64
 	logs   lockedBuffer
+	clock  wallClock
 	ended  sync.WaitGroup // of lives that lost their power
 
 	admin  *world.Client
@@ -165,7 +166,7 @@ func (o *operator) start(before func(*life)) (*life, error) {
 	}
 	var err error
 	l.app, err = app.New(app.Options{
-		Config: o.config, Log: &o.logs, Listen: l.machine.listen, Dial: l.machine.dial, Random: o.ids,
+		Config: o.config, Log: &o.logs, Listen: l.machine.listen, Dial: l.machine.dial, Clock: o.clock.now, Random: o.ids,
 		Store:  func(c *store.Config) { c.FS, c.TapeDays = l.disk.FS(), 1 },
 		Engine: func(c *engine.Config) { c.SnapshotEvery = 50 },
 	})
@@ -260,7 +261,10 @@ func (o *operator) turn(t *turn) bool {
 	case reload, reloadBroken:
 		return o.reload(t.kind == reloadBroken)
 	case restart:
-		return o.stop() && o.boot()
+		return o.stop() && o.stepBetween(t) && o.boot()
+	case stepClock:
+		o.stepClock()
+		return true
 	case failDisk:
 		return o.failDisk(t)
 	default:
@@ -349,6 +353,7 @@ func (o *operator) crash(t *turn) bool {
 	o.bury(l)
 	o.tally.add(fmt.Sprintf("crash point, %d%% of unsynced data kept", t.kept), 1)
 	time.Sleep(t.late)
+	o.stepBetween(t)
 	if t.again > 0 {
 		return o.bootTwice(t.again)
 	}
@@ -407,7 +412,30 @@ func (o *operator) failDisk(t *turn) bool {
 	l.cut()
 	o.bury(l)
 	time.Sleep(t.late)
+	o.stepBetween(t)
 	return o.boot()
+}
+
+// stepBetween sets the clock of a machine that is down, if the turn says so.
+func (o *operator) stepBetween(t *turn) bool {
+	if t.steps {
+		o.tally.add("clock set while down", 1)
+		o.stepClock()
+	}
+	return true
+}
+
+func (o *operator) stepClock() {
+	by := o.clock.step(o.random)
+	switch {
+	case by > 0:
+		o.tally.add("clock set forward", 1)
+	case by < 0:
+		o.tally.add("clock set back", 1)
+	}
+	if by < -time.Hour || by > time.Hour {
+		o.tally.add("clock set by more than an hour", 1)
+	}
 }
 
 var errDisk = errors.New("simulated disk error")

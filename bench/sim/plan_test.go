@@ -68,10 +68,11 @@ const (
 	reload
 	reloadBroken
 	restart
+	stepClock // somebody sets the wall clock
 	turnKinds
 )
 
-var turnNames = [turnKinds]string{"power lost at a time", "power lost at a network write", "power lost at a disk write", "disk error", "reload", "broken reload", "clean restart"}
+var turnNames = [turnKinds]string{"power lost at a time", "power lost at a network write", "power lost at a disk write", "disk error", "reload", "broken reload", "clean restart", "clock set"}
 
 // turn is one such event. It comes after wait; crashes and errors then at the n-th chance.
 type turn struct {
@@ -81,6 +82,7 @@ type turn struct {
 	kept  int  // percent of unsynced data
 	stays bool // the disk fails from then on
 	late  time.Duration
+	steps bool // the clock is also set while the daemon is down
 	again int // a crash: also at this disk write of the start after it; 0: no
 }
 
@@ -90,6 +92,9 @@ func newPlan(seed uint64) *plan {
 	p.start = time.Date(2026, time.Month(1+r.IntN(12)), 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60), r.IntN(1e9), time.UTC)
 	if r.IntN(2) == 0 { // the hour, or the day in New York, ends in the middle of the run
 		p.start = p.start.Truncate(time.Hour).Add(time.Hour - time.Duration(r.Int64N(int64(20*time.Second))))
+	}
+	if r.IntN(6) == 0 {
+		p.start = clockChanges[r.IntN(len(clockChanges))].Add(-time.Duration(r.Int64N(int64(20 * time.Second))))
 	}
 	p.weather = drawWeather(r)
 	p.syncMax = time.Duration(r.Int64N(int64(4 * time.Millisecond)))
@@ -188,6 +193,7 @@ func drawTurn(r *rand.Rand, span time.Duration) turn {
 	if r.IntN(4) == 0 {
 		t.again = 1 + r.IntN(30)
 	}
+	t.steps = r.IntN(3) == 0
 	t.late = time.Duration(r.Int64N(int64(restartMax)))
 	return t
 }

@@ -40,6 +40,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "cannot warm up:", err)
 		os.Exit(1)
 	}
+	if err := checkStamp(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	client.CloseIdleConnections()
 	_ = ln.Close() // of memory
 	served.Wait()
