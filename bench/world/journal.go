@@ -16,8 +16,13 @@ type Journal struct {
 	LastSeq uint64
 	Gaps    []string // where the sequence is not one by one
 	Leads   map[string]*JournalLead
-	clicks  map[string]string // click id to affiliate
-	offers  map[string]bool   // with terms
+	clicks  map[string]journalClick // by id
+	offers  map[string]bool         // with terms
+}
+
+type journalClick struct {
+	affiliate string
+	at        time.Time
 }
 
 // JournalLead is one lead in the journal.
@@ -35,7 +40,8 @@ type JournalLeg struct {
 	Leg             int64
 	Contract, Buyer string
 	Sale            string
-	Continues       bool // on_unknown: continue
+	At              time.Time // of the sale: when the buyer's answer was written, or, if that was settled later, when the attempt began
+	Continues       bool      // on_unknown: continue
 	Bid, Payout     exchange.Money
 	Outcome         string // accepted, rejected, not_delivered, unknown; "" while in flight
 	Reason          string
@@ -79,7 +85,7 @@ func (l *JournalLead) sales() (n int) {
 
 // NewJournal returns an empty journal.
 func NewJournal() *Journal {
-	return &Journal{Leads: make(map[string]*JournalLead), clicks: make(map[string]string), offers: make(map[string]bool)}
+	return &Journal{Leads: make(map[string]*JournalLead), clicks: make(map[string]journalClick), offers: make(map[string]bool)}
 }
 
 // AddLines reads JSON lines as `vendue log` prints them.
@@ -129,7 +135,7 @@ func (j *Journal) add(line gjson.Result) error {
 			delete(j.offers, line.Get("offer").String())
 		}
 	case "click":
-		j.clicks[line.Get("click_id").String()] = line.Get("affiliate").String()
+		j.clicks[line.Get("click_id").String()] = journalClick{line.Get("affiliate").String(), line.Get("at").Time()}
 	}
 	return nil
 }
@@ -158,7 +164,7 @@ func (j *Journal) started(line gjson.Result) error {
 	}
 	lead.Status = "open"
 	lead.Legs = append(lead.Legs, JournalLeg{
-		Leg: line.Get("leg").Int(), Contract: line.Get("contract").String(), Buyer: line.Get("buyer").String(), Sale: line.Get("sale").String(),
+		Leg: line.Get("leg").Int(), Contract: line.Get("contract").String(), Buyer: line.Get("buyer").String(), Sale: line.Get("sale").String(), At: line.Get("at").Time(),
 		Continues: continues(line.Get("on_unknown")), Bid: readMoney(line.Get("bid").Raw), Payout: readMoney(line.Get("payout").Raw),
 	})
 	return nil
@@ -187,21 +193,30 @@ func (j *Journal) moved(line gjson.Result, kind string) error {
 		}
 	default:
 		leg.Outcome, leg.Reason = line.Get("outcome").String(), line.Get("reason").String()
+		if leg.Outcome == "accepted" {
+			leg.At = line.Get("at").Time()
+		}
 		lead.Reason = line.Get("lead_reason").String()
 	}
 	lead.Status = line.Get("status").String()
 	return nil
 }
 
-// broughtBy returns the affiliate that a sale of the lead owes a credit, "" for
-// nobody: a click of ours first, then the name in the source. An affiliate
-// needs an offer's terms: the named one's, or those of the only one.
-func (j *Journal) broughtBy(lead *JournalLead) string {
-	if affiliate, ok := j.clicks[lead.ClickID]; ok {
-		return affiliate
+// broughtBy returns the affiliate that sales of the lead owe credits, and how
+// many; "" for nobody. A click of ours comes first, then the name in the source.
+// An affiliate needs an offer's terms: the named one's, or those of the only
+// one. A click earns nothing on a sale before it, by the clock of the day.
+func (j *Journal) broughtBy(lead *JournalLead) (affiliate string, sales int) {
+	if click, ok := j.clicks[lead.ClickID]; ok {
+		for i := range lead.Legs {
+			if leg := &lead.Legs[i]; leg.Accepted() && leg.At.After(click.at) {
+				sales++
+			}
+		}
+		return click.affiliate, sales
 	}
 	if lead.Offer == "" && len(j.offers) != 1 {
-		return ""
+		return "", 0
 	}
-	return lead.Affiliate
+	return lead.Affiliate, lead.sales()
 }

@@ -309,10 +309,10 @@ func (r *Report) credits(b *Books, ids []string) {
 	r.Conversions = len(distinct)
 	for _, id := range ids {
 		lead := b.Journal.Leads[id]
-		affiliate := b.Journal.broughtBy(lead)
+		affiliate, sales := b.Journal.broughtBy(lead)
 		due := 0
 		if affiliate != "" && !lead.Test {
-			due = lead.sales()
+			due = sales
 		}
 		r.Brought += due
 		r.notices(b, lead, affiliate, due, byLead[id])

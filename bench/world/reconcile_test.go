@@ -159,6 +159,7 @@ func TestAContinuingContractMaySellTwice(t *testing.T) {
 	b := soundBooks(t)
 	leg := &b.Journal.Leads["L1"].Legs[0]
 	leg.Outcome, leg.Settled, leg.Continues = "unknown", "accepted", true
+	leg.At = b.Journal.Leads["L1"].Legs[1].At
 	leg.Payout, b.Receipts[0].Accepted, b.Credits, b.Caps["acme"] = usd(t, "16"), true, 3, 2
 	if err := Reconcile(b).Err(); err == nil {
 		t.Error("a credit is missing, and nothing is found")

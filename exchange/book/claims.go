@@ -90,19 +90,18 @@ func (c *Claims) Release(claim Claim) {
 // It keeps one number: when the next request would be due at an even pace. Safe for concurrent use.
 type Rate struct{ due atomic.Int64 }
 
-// Allow tells whether one more request at now is within perSecond; zero or less means no limit.
-func (r *Rate) Allow(perSecond int, now time.Time) bool {
+// Allow tells whether one more request is within perSecond; zero or less means
+// no limit. now counts from some instant of the process: a wall clock that is set
+// back would have sellers wait for it.
+func (r *Rate) Allow(perSecond int, now time.Duration) bool {
 	if perSecond <= 0 {
 		return true
 	}
 	step := int64(time.Second) / int64(perSecond)
-	t := now.UnixNano()
+	t := int64(now)
 	for {
 		due := r.due.Load()
 		from := max(due, t)
-		if due > t+2*int64(time.Second) {
-			from = t // the clock was set back; do not punish the seller for it
-		}
 		if from+step-t > int64(time.Second) {
 			return false
 		}

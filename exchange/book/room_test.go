@@ -117,7 +117,7 @@ func TestClaimsUnderARace(t *testing.T) {
 }
 
 func TestRate(t *testing.T) {
-	allowed := func(r *Rate, perSecond int, at time.Time, tries int) (n int) {
+	allowed := func(r *Rate, perSecond int, at time.Duration, tries int) (n int) {
 		for range tries {
 			if r.Allow(perSecond, at) {
 				n++
@@ -130,25 +130,20 @@ func TestRate(t *testing.T) {
 		at   time.Duration
 		want int
 	}{
-		{0, 10},                        // a burst of one second's worth
-		{50 * time.Millisecond, 0},     // then one each tenth
-		{100 * time.Millisecond, 1},    //
-		{1100 * time.Millisecond, 10},  // idle time is saved up to a second
-		{3 * time.Hour, 10},            // and no more
-		{0, 10},                        // a clock set back far begins anew
-		{-500 * time.Millisecond, 0},   // set back a little, it waits the little
-		{100 * time.Millisecond, 1},    //
-		{-time.Hour, 10},               //
-		{-time.Hour + time.Second, 10}, //
+		{0, 10},                       // a burst of one second's worth
+		{50 * time.Millisecond, 0},    // then one each tenth
+		{100 * time.Millisecond, 1},   //
+		{1100 * time.Millisecond, 10}, // idle time is saved up to a second
+		{3 * time.Hour, 10},           // and no more
 	} {
-		if got := allowed(&r, 10, noon.Add(c.at), 50); got != c.want {
+		if got := allowed(&r, 10, c.at, 50); got != c.want {
 			t.Errorf("at %v: %d allowed, want %d", c.at, got, c.want)
 		}
 	}
-	if allowed(new(Rate), 0, noon, 1000) != 1000 {
+	if allowed(new(Rate), 0, 0, 1000) != 1000 {
 		t.Error("no rate is no limit")
 	}
-	if got := allowed(new(Rate), 1, noon, 5); got != 1 {
+	if got := allowed(new(Rate), 1, 0, 5); got != 1 {
 		t.Errorf("one per second: %d", got)
 	}
 }

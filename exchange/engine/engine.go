@@ -130,6 +130,7 @@ type campaignRates struct{ pings, posts book.Rate }
 type Engine struct {
 	cfg   Config
 	deps  Deps
+	began time.Time
 	snap  atomic.Pointer[Snapshot]
 	seed  maphash.Seed
 	m     engineMetrics
@@ -161,7 +162,7 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 		deps.Fence = func(exchange.SellerID, exchange.Fingerprint, exchange.PingID) error { return nil }
 	}
 	e := &Engine{
-		cfg: cfg, deps: deps, seed: maphash.MakeSeed(),
+		cfg: cfg, deps: deps, began: deps.Clock.Now(), seed: maphash.MakeSeed(),
 		quotes: book.NewQuotes(cfg.QuoteBytesMax), claims: book.NewClaims(),
 	}
 	e.stop, e.end = context.WithCancel(context.Background())
@@ -176,6 +177,9 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 
 // Now tells the time by the engine's clock.
 func (e *Engine) Now() time.Time { return e.deps.Clock.Now() }
+
+// steady is an instant as the time since the engine was made, which no setting of the wall clock moves.
+func (e *Engine) steady(t time.Time) time.Duration { return t.Sub(e.began) }
 
 // Start begins the engine's housekeeping. Stop ends it.
 func (e *Engine) Start() {

@@ -82,7 +82,7 @@ func (e *Engine) ping(req *PingRequest) PingAnswer {
 		return PingAnswer{Reason: reason}
 	}
 	defer e.leave()
-	if !req.Snap.rates[req.Campaign.ID].pings.Allow(req.Campaign.PingsPerSecond, req.Arrival) {
+	if !req.Snap.rates[req.Campaign.ID].pings.Allow(req.Campaign.PingsPerSecond, e.steady(req.Arrival)) {
 		return PingAnswer{Reason: exchange.ReasonRateLimited}
 	}
 	if e.quotes.Full() {

@@ -156,7 +156,7 @@ const straysPerSecond = 500
 
 func (e *Engine) strayed(req *PostRequest) bool {
 	rate := req.Snap.strays[req.Seller.ID]
-	return rate != nil && !rate.Allow(straysPerSecond, req.Arrival)
+	return rate != nil && !rate.Allow(straysPerSecond, e.steady(req.Arrival))
 }
 
 // postOnce finds the quote and posts its lead.
@@ -224,7 +224,7 @@ func (e *Engine) refuse(req *PostRequest, facts exchange.LeadFacts, reason excha
 
 func (e *Engine) postQuote(req *PostRequest, facts exchange.LeadFacts, quote *book.Quote) PostAnswer {
 	campaign := quote.Campaign
-	if rates := req.Snap.rates[campaign.ID]; rates != nil && !rates.posts.Allow(campaign.PostsPerSecond, req.Arrival) {
+	if rates := req.Snap.rates[campaign.ID]; rates != nil && !rates.posts.Allow(campaign.PostsPerSecond, e.steady(req.Arrival)) {
 		return faulted(exchange.ReasonRateLimited)
 	}
 	values, ok := req.Decode(campaign.Vertical, quote.Values) // first, so that all bad fields come at once
@@ -281,7 +281,7 @@ func namesLegs(bidIDs []string, quote *book.Quote) bool {
 func (e *Engine) directOnce(req *DirectRequest, facts exchange.LeadFacts) PostAnswer {
 	c := req.Campaign
 	rates := req.Snap.rates[c.ID]
-	if !rates.pings.Allow(c.PingsPerSecond, req.Arrival) || !rates.posts.Allow(c.PostsPerSecond, req.Arrival) {
+	if !rates.pings.Allow(c.PingsPerSecond, e.steady(req.Arrival)) || !rates.posts.Allow(c.PostsPerSecond, e.steady(req.Arrival)) {
 		return faulted(exchange.ReasonRateLimited)
 	}
 	wait := c.Window + c.PostWait

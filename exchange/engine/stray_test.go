@@ -14,7 +14,7 @@ func TestStrayPostsAreBounded(t *testing.T) {
 	snap := &Snapshot{strays: map[exchange.SellerID]*book.Rate{"a": new(book.Rate), "b": new(book.Rate)}}
 	now := time.Unix(1_000_000, 0)
 	post := func(seller exchange.SellerID, at time.Time) bool {
-		return !new(Engine).strayed(&PostRequest{Snap: snap, Seller: &exchange.Seller{ID: seller}, Arrival: at})
+		return !(&Engine{began: now}).strayed(&PostRequest{Snap: snap, Seller: &exchange.Seller{ID: seller}, Arrival: at})
 	}
 	admitted := 0
 	for range 3 * straysPerSecond {
