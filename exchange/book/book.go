@@ -45,6 +45,8 @@ type capState struct {
 	unit    exchange.CapUnit
 	limit   int64 // below zero: no limit
 	windows []capWindow
+	// No window up to this start is opened again: what was committed in one of them is forgotten. 0: none is.
+	forgotten int64
 
 	// What Used reads: the latest window and how much of it is taken.
 	latest atomic.Int64
@@ -173,7 +175,7 @@ func (b *Book) CanHold(holds []exchange.Hold) (full int, ok bool) {
 		if w := c.window(holds[i].Window); w != nil {
 			used = w.Held + w.Committed
 		}
-		if used+holds[i].Amount > c.limit {
+		if used+holds[i].Amount > c.limit || c.forgot(holds[i].Window) {
 			return i, false
 		}
 	}
@@ -319,11 +321,17 @@ func (c *capState) openWindow(start int64) *capWindow {
 	for i, w := range c.windows {
 		if i >= past || w.Held != 0 || w.Start == start {
 			kept = append(kept, w)
+		} else if w.Committed != 0 {
+			c.forgotten = max(c.forgotten, w.Start)
 		}
 	}
 	c.windows = kept
 	return c.window(start)
 }
+
+// forgot tells whether nobody knows any more what counts in the window that
+// starts at start: a clock was set back so far that the cap must be taken for full.
+func (c *capState) forgot(start int64) bool { return c.forgotten != 0 && start <= c.forgotten && c.window(start) == nil }
 
 // publish shows the latest window to Used. The order matters: a reader that
 // sees the new start before the new count only sees a fuller cap.

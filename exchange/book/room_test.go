@@ -201,3 +201,38 @@ func TestWindowsAreBounded(t *testing.T) {
 		t.Errorf("the latest window shows %d", got)
 	}
 }
+
+// A clock set back into a window whose counts are forgotten finds the cap full,
+// also after a restart: nobody knows how much of it is taken.
+func TestForgottenWindowsAreFull(t *testing.T) {
+	b := New()
+	seq := uint64(0)
+	apply := func(ev exchange.Event) {
+		seq++
+		b.Apply(exchange.Entry{Seq: seq, Event: ev})
+	}
+	apply(&exchange.LimitSet{Cap: "cap", Per: exchange.PerHour, Unit: exchange.CapLeads, Limit: 1})
+	holds := func(hour int64) []exchange.Hold { return []exchange.Hold{{Cap: "cap", Window: hour, Amount: 1}} }
+	for hour := int64(1); hour <= windowsKept+2; hour++ {
+		if _, ok := b.CanHold(holds(hour)); !ok {
+			t.Fatalf("hour %d is full before anything counts in it", hour)
+		}
+		lead := exchange.LeadID{byte(hour)}
+		apply(&exchange.PostStarted{LeadID: lead, Attempt: 1, Sale: exchange.SaleExclusive, Holds: holds(hour)})
+		apply(&exchange.PostEnded{LeadID: lead, Attempt: 1, Outcome: exchange.OutcomeAccepted})
+	}
+	again, err := Restore(b.Snapshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string]*Book{"live": b, "restored": again} {
+		for hour := int64(1); hour <= windowsKept+2; hour++ {
+			if _, ok := b.CanHold(holds(hour)); ok {
+				t.Errorf("%s: hour %d takes a lead beyond its cap", name, hour)
+			}
+		}
+		if _, ok := b.CanHold(holds(windowsKept + 3)); !ok {
+			t.Errorf("%s: the next hour is full", name)
+		}
+	}
+}

@@ -38,6 +38,8 @@ type snapshotCap struct {
 	UnitNo  uint8          `json:"unit"`
 	Limit   int64          `json:"limit"`
 	Windows []capWindow    `json:"windows"`
+	// Left out while zero, as in snapshots from before there was any.
+	Forgotten int64 `json:"forgotten,omitempty"`
 }
 
 type snapshotLeg struct {
@@ -80,7 +82,7 @@ func (b *Book) Snapshot() []byte {
 		if c.limit < 0 && len(c.windows) == 0 && c.per == 0 {
 			continue
 		}
-		s.Caps = append(s.Caps, snapshotCap{ID: c.id, PerNo: uint8(c.per), UnitNo: uint8(c.unit), Limit: c.limit, Windows: c.windows})
+		s.Caps = append(s.Caps, snapshotCap{ID: c.id, PerNo: uint8(c.per), UnitNo: uint8(c.unit), Limit: c.limit, Windows: c.windows, Forgotten: c.forgotten})
 	}
 	slices.SortFunc(s.Caps, func(x, y snapshotCap) int { return cmp.Compare(x.ID, y.ID) })
 	b.EachOpen(func(l *OpenLeg) {
@@ -124,7 +126,7 @@ func Restore(data []byte) (b *Book, err error) {
 	}
 	for _, sc := range s.Caps {
 		c := b.cap(sc.ID)
-		c.per, c.unit, c.limit, c.windows = exchange.Window(sc.PerNo), exchange.CapUnit(sc.UnitNo), sc.Limit, sc.Windows
+		c.per, c.unit, c.limit, c.windows, c.forgotten = exchange.Window(sc.PerNo), exchange.CapUnit(sc.UnitNo), sc.Limit, sc.Windows, sc.Forgotten
 		if len(c.windows) > 0 {
 			c.publish()
 		}
