@@ -83,7 +83,7 @@ type turn struct {
 	stays bool // the disk fails from then on
 	late  time.Duration
 	steps bool // the clock is also set while the daemon is down
-	again int // a crash: also at this disk write of the start after it; 0: no
+	again int  // a crash: also at this disk write of the start after it; 0: no
 }
 
 func newPlan(seed uint64) *plan {

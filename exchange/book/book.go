@@ -331,7 +331,9 @@ func (c *capState) openWindow(start int64) *capWindow {
 
 // forgot tells whether nobody knows any more what counts in the window that
 // starts at start: a clock was set back so far that the cap must be taken for full.
-func (c *capState) forgot(start int64) bool { return c.forgotten != 0 && start <= c.forgotten && c.window(start) == nil }
+func (c *capState) forgot(start int64) bool {
+	return c.forgotten != 0 && start <= c.forgotten && c.window(start) == nil
+}
 
 // publish shows the latest window to Used. The order matters: a reader that
 // sees the new start before the new count only sees a fuller cap.
