@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vendue/bidder/adapters"
+	"vendue/bidder/adapters/dialect"
 	"vendue/exchange"
 )
 
@@ -36,6 +37,7 @@ type fanOut struct {
 	looks   looks
 	ping    adapters.Ping  // here, since what an adapter is lent would else be allocated each time
 	reply   adapters.Reply // likewise
+	scene   dialect.Scene  // likewise
 }
 
 // sharedPart is what all contracts of one adapter are told alike.
@@ -78,7 +80,7 @@ func (b *Bidder) Ask(a *exchange.Ask) {
 
 // reset drops everything but the memory.
 func (f *fanOut) reset() {
-	f.b, f.ask, f.ping, f.reply = nil, nil, adapters.Ping{}, adapters.Reply{}
+	f.b, f.ask, f.ping, f.reply, f.scene = nil, nil, adapters.Ping{}, adapters.Reply{}, dialect.Scene{}
 	clear(f.targets)
 	f.targets = f.targets[:0]
 	for i := range f.shared {
@@ -139,10 +141,19 @@ func (f *fanOut) send(t *target, now time.Time) {
 
 // write makes the request to t in f.out.
 func (f *fanOut) write(t *target, now time.Time) {
-	part := f.part(t.c.adapter)
+	var part []byte
+	if t.c.shares {
+		part = f.part(t.c.adapter)
+	}
 	f.ping = adapters.Ping{Ask: f.ask, Terms: t.c.terms, Tmax: (t.deadline - now.Sub(f.ask.Start)).Truncate(time.Millisecond)}
 	f.body = t.c.adapter.AppendPing(f.body[:0], part, &f.ping)
-	f.out = t.c.ping[side(f.ask.Test)].appendRequest(f.out[:0], nil, f.body)
+	end := t.c.ping[side(f.ask.Test)]
+	if end.spoken == nil {
+		f.out = end.appendRequest(f.out[:0], nil, f.body)
+		return
+	}
+	f.scene = dialect.PingScene(&f.ping)
+	f.out = end.appendSpoken(f.out[:0], &f.scene, nil, f.body)
 }
 
 // part returns what the contracts of one adapter share, made at first need.

@@ -22,6 +22,7 @@ type Bidder struct {
 type contract struct {
 	terms   *exchange.Contract
 	adapter adapters.Adapter
+	shares  bool         // the adapter tells several contracts the same
 	ping    [2]*endpoint // live and test; nil: not pinged
 	post    [2]*endpoint
 	status  [2]*inquiry // nil: the buyer has no status URL
@@ -33,28 +34,15 @@ type contract struct {
 // New compiles a config. All faults are returned at once, each naming the
 // contract and the field. The transport begins to connect to new buyers.
 func New(cfg Config, t *Transport) (*Bidder, error) {
-	type kind struct {
-		format   string
-		vertical *exchange.Vertical
-	}
 	b := &Bidder{t: t, contracts: make([]*contract, len(cfg.Contracts))}
-	shared := make(map[kind]adapters.Adapter)
+	natives := make(map[*exchange.Vertical]adapters.Adapter)
 	var faults []error
 	for i := range cfg.Contracts {
 		from := &cfg.Contracts[i]
 		if from.Terms == nil || from.Terms.Index != i {
 			return nil, fmt.Errorf("BUG: contract %d of the bidder's config is not contract %d of the market", i, i)
 		}
-		k := kind{from.Format, from.Terms.Vertical}
-		if shared[k] == nil {
-			a, err := adapters.New(from.Format, from.Terms.Vertical)
-			if err != nil {
-				faults = append(faults, fmt.Errorf("contract %s: %w", from.Terms.ID, err))
-				continue
-			}
-			shared[k] = a
-		}
-		c, err := compile(from, shared[k], t)
+		c, err := compileWith(natives, from, t)
 		if err != nil {
 			faults = append(faults, err)
 		}
@@ -66,8 +54,27 @@ func New(cfg Config, t *Transport) (*Bidder, error) {
 	return b, nil
 }
 
+// compileWith picks the contract's adapter. Contracts that share the native one share the work of an ask.
+func compileWith(natives map[*exchange.Vertical]adapters.Adapter, from *Contract, t *Transport) (*contract, error) {
+	if from.Dialect != nil {
+		return compile(from, from.Dialect, t)
+	}
+	a := natives[from.Terms.Vertical]
+	if a == nil {
+		var err error
+		if a, err = adapters.New("", from.Terms.Vertical); err != nil {
+			return nil, fmt.Errorf("contract %s: %w", from.Terms.ID, err)
+		}
+		natives[from.Terms.Vertical] = a
+	}
+	return compile(from, a, t)
+}
+
 func compile(from *Contract, adapter adapters.Adapter, t *Transport) (*contract, error) {
-	c := &contract{terms: from.Terms, adapter: adapter, secret: from.Secret, ms: newContractMetrics(t.set, from.Terms.ID)}
+	c := &contract{terms: from.Terms, adapter: adapter, shares: from.Dialect == nil, secret: from.Secret, ms: newContractMetrics(t.set, from.Terms.ID)}
+	if from.Dialect != nil {
+		return c, c.compileSpoken(from, t)
+	}
 	var faults []error
 	both := func(phase string, e Endpoint) (ends [2]*endpoint) {
 		urls := [2]string{e.URL, e.TestURL}

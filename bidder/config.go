@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	"vendue/bidder/adapters/dialect"
 	"vendue/exchange"
 )
 
@@ -12,16 +13,17 @@ import (
 // (connections, dialing) outlives it: see Transport.
 type Config struct {
 	Contracts []Contract // parallel to exchange.Market.Contracts
+	Secrets   []string   // what must not be shown of a request; nothing but the command that shows one reads them
 }
 
 // Contract is how one contract's buyer is spoken to.
 type Contract struct {
-	Terms  *exchange.Contract
-	Format string   // name of an adapter; "" is the native one
-	Ping   Endpoint // empty URL: a standing price, never pinged
-	Post   Endpoint
-	Status Endpoint // its URLs are a StatusURL's text; empty: the buyer tells nothing of its own accord
-	Secret []byte   // signs posts by Standard Webhooks 1.0.0 if set
+	Terms   *exchange.Contract
+	Dialect *dialect.Format // a described format, which knows its endpoints itself; nil: the native one, and those below
+	Ping    Endpoint        // empty URL: a standing price, never pinged
+	Post    Endpoint
+	Status  Endpoint // its URLs are a StatusURL's text; empty: the buyer tells nothing of its own accord
+	Secret  []byte   // signs posts by Standard Webhooks 1.0.0 if set
 }
 
 // Endpoint is where one phase goes.

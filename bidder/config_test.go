@@ -41,11 +41,6 @@ func TestNewFaults(t *testing.T) {
 			t.Errorf("%q: not both faults are told: %v", c.url, err)
 		}
 	}
-	cfg := market("http://a/")
-	cfg.Contracts[0].Format = "boberdoo2"
-	if _, err := New(cfg, tr); err == nil || !strings.Contains(err.Error(), "boberdoo2") {
-		t.Errorf("got %v", err)
-	}
 }
 
 // A standing price needs no ping URL; a reload shares the transport's connections.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"vendue/bidder/adapters/dialect"
 	"vendue/exchange"
 )
 
@@ -41,7 +42,7 @@ func (b *Bidder) Post(d *exchange.Delivery) exchange.Receipt {
 
 // write makes the request in l.out.
 func (l *letter) write(c *contract, d *exchange.Delivery, now time.Time) {
-	l.body = c.adapter.AppendPost(l.body[:0], d)
+	l.body = c.adapter.AppendPost(l.body[:0], d, now)
 	l.extra = append(l.extra[:0], "Idempotency-Key: "...)
 	from := len(l.extra)
 	l.extra = d.LeadID.Append(l.extra)
@@ -51,7 +52,13 @@ func (l *letter) write(c *contract, d *exchange.Delivery, now time.Time) {
 	if len(c.secret) > 0 {
 		l.extra = appendSignature(l.extra, c.secret, key, l.body, now)
 	}
-	l.out = c.post[side(d.Test)].appendRequest(l.out[:0], l.extra, l.body)
+	end := c.post[side(d.Test)]
+	if end.spoken == nil {
+		l.out = end.appendRequest(l.out[:0], l.extra, l.body)
+		return
+	}
+	scene := dialect.PostScene(d, now)
+	l.out = end.appendSpoken(l.out[:0], &scene, l.extra, l.body)
 }
 
 // attempt sends the request once and judges the answer.

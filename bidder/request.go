@@ -17,6 +17,8 @@ import (
 type endpoint struct {
 	host *host
 	head []byte // request line and headers up to and with "Content-Length: "
+
+	spoken *spoken // of a described format
 }
 
 // ownHeaders are written by the client itself; a config that sets one would

@@ -115,6 +115,7 @@ func appendEscaped(dst []byte, s string) []byte {
 // inquiry is a contract's status URL, compiled.
 type inquiry struct {
 	host *host
+	end  *endpoint // of a described format, instead of what follows
 	url  *StatusURL
 	tail []byte // of the request, from behind the target to its end
 }
@@ -157,11 +158,17 @@ func (b *Bidder) Status(q *exchange.Inquiry) exchange.Finding {
 	return f
 }
 
+func (in *inquiry) request(q *exchange.Inquiry, now time.Time) []byte {
+	if in.end != nil {
+		return in.appendSpoken(nil, q, now)
+	}
+	return append(in.url.appendTarget([]byte("GET "), q), in.tail...)
+}
+
 // ask sends the question on one connection. A kept one that turns out closed
 // costs this turn and no more: the next look-up is never far.
 func (in *inquiry) ask(c *contract, q *exchange.Inquiry, now time.Time) exchange.Finding {
-	request := in.url.appendTarget([]byte("GET "), q)
-	request = append(request, in.tail...)
+	request := in.request(q, now)
 	conn := in.host.take(now)
 	if conn == nil {
 		var err error

@@ -8,10 +8,6 @@ import (
 	"vendue/exchange"
 )
 
-// formats are the wire formats a contract may name. All of them can tell a
-// test from a live lead by the request itself; one that cannot needs a test_url.
-func formats() []string { return []string{"native"} }
-
 func (l *loader) buyer(e entry) {
 	t := l.table(e.value, "name", "key_sha256", "caps", "contracts")
 	b := &exchange.Buyer{ID: exchange.BuyerID(e.key), Name: l.label(t.opt("name"), e.key)}
@@ -30,7 +26,7 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 	}
 	l.contracts[id] = e.pos
 	l.names.contracts = append(l.names.contracts, e.key)
-	t := l.table(e.value, "vertical", "sale", "paused", "where", "hours", "caps", "price", "ping", "post", "status", "settle", "format", "secret")
+	t := l.table(e.value, "vertical", "sale", "paused", "where", "hours", "caps", "price", "ping", "post", "status", "settle", "format", "dialect", "vars", "map", "auth", "secret")
 	c := &exchange.Contract{
 		ID:       id,
 		Index:    len(l.market.Contracts),
@@ -54,21 +50,31 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 		c.Where = l.where(t.opt("where"), c.Vertical)
 	}
 	wire := bidder.Contract{Terms: c, Secret: l.secret(t.opt("secret"))}
-	if format := formats()[l.word(t.opt("format"), 0, formats()...)]; format != "native" {
-		wire.Format = format
+	said := speech{c: c, at: e.pos, t: t, format: formats()[l.word(t.opt("format"), 0, formats()...)]}
+	if n := t.opt("format"); n != nil {
+		said.at = n.pos
 	}
+	native := said.format == nativeFormat && t.opt("dialect") == nil
+	said.ping = l.table(t.opt("ping"), "url", "test_url", "headers", "timeout", "max_bid")
 	if c.Pinged {
-		p := l.table(t.opt("ping"), "url", "test_url", "headers", "timeout", "max_bid")
-		wire.Ping = l.endpoint(p)
-		c.PingTimeout = l.duration(p.opt("timeout"), 200*time.Millisecond, span{time.Millisecond, bidMax})
-		c.MaxBid = l.price(p.opt("max_bid"))
+		c.PingTimeout = l.duration(said.ping.opt("timeout"), 200*time.Millisecond, span{time.Millisecond, bidMax})
+		c.MaxBid = l.price(said.ping.opt("max_bid"))
 	}
 	p := l.table(t.need("post"), "url", "test_url", "headers", "timeout", "on_unknown", "idempotent")
-	wire.Post = l.endpoint(p)
+	said.post = p
+	if native {
+		if c.Pinged {
+			wire.Ping = l.endpoint(said.ping)
+		}
+		wire.Post = l.endpoint(p)
+	}
 	c.PostTimeout = l.duration(p.opt("timeout"), 3*time.Second, span{time.Millisecond, postMax})
 	c.OnUnknown = exchange.OnUnknown(l.word(p.opt("on_unknown"), 0, "hold", "continue"))
 	c.Idempotent = l.boolean(p.opt("idempotent"))
-	l.status(t.opt("status"), c, &wire)
+	l.status(t.opt("status"), &said, &wire)
+	if wire.Dialect = l.dialect(&said); wire.Dialect != nil {
+		l.spoken(c, wire.Dialect)
+	}
 	l.settle(t.opt("settle"), c)
 	l.market.Contracts = append(l.market.Contracts, c)
 	l.market.ByName[id] = c
@@ -76,12 +82,15 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 }
 
 // status reads where the buyer tells what became of a post whose outcome is unknown.
-func (l *loader) status(n *node, c *exchange.Contract, wire *bidder.Contract) {
+func (l *loader) status(n *node, said *speech, wire *bidder.Contract) {
+	said.status = l.table(n, "url", "test_url", "headers", "every", "timeout")
 	if n == nil {
 		return
 	}
-	t := l.table(n, "url", "test_url", "headers", "every", "timeout")
-	wire.Status = bidder.Endpoint{URL: l.statusURL(t.need("url"), c), TestURL: l.statusURL(t.opt("test_url"), c), Headers: l.headers(t.opt("headers"))}
+	t, c := said.status, said.c
+	if said.format == nativeFormat && said.t.opt("dialect") == nil {
+		wire.Status = bidder.Endpoint{URL: l.statusURL(t.need("url"), c), TestURL: l.statusURL(t.opt("test_url"), c), Headers: l.headers(t.opt("headers"))}
+	}
 	c.StatusEvery = l.duration(t.opt("every"), 30*time.Second, span{time.Second, 24 * time.Hour})
 	c.StatusTimeout = l.duration(t.opt("timeout"), 3*time.Second, span{time.Millisecond, time.Minute})
 }

@@ -17,7 +17,8 @@ import (
 	"vendue/exchange"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the faults found into testdata")
+// rewriting tells whether -rewrite is given: write what was found into testdata. The flag is datadriven's.
+func rewriting() bool { return flag.Lookup("rewrite").Value.String() == "true" }
 
 // env is the environment of every test.
 func env(name string) (string, bool) {
@@ -55,7 +56,7 @@ func TestMistakes(t *testing.T) {
 			if (cfg == nil) != (len(faults) > 0) {
 				t.Errorf("got a config %v with %d faults", cfg != nil, len(faults))
 			}
-			if *rewrite {
+			if rewriting() {
 				writeWants(t, path, body, got)
 				return
 			}
@@ -272,7 +273,7 @@ func TestExtraKeys(t *testing.T) {
 	if !reflect.DeepEqual(contract.Where, where) || !contract.Paused || contract.Sale != exchange.SaleShared || contract.Hours.FromMin != 1320 || contract.Hours.UntilMin != 360 {
 		t.Errorf("contract: got %+v", contract)
 	}
-	if string(wire.Secret) != "hunter2:hunter2" || wire.Format != "" || wire.Ping.TestURL == "" || len(wire.Ping.Headers) != 2 || wire.Ping.Headers[1].Value != "Bearer hunter2" {
+	if string(wire.Secret) != "hunter2:hunter2" || wire.Dialect != nil || wire.Ping.TestURL == "" || len(wire.Ping.Headers) != 2 || wire.Ping.Headers[1].Value != "Bearer hunter2" {
 		t.Errorf("wire: got %+v", wire)
 	}
 	if tier := c.Tree.Tiers[0]; tier.Window != 100*time.Millisecond || tier.Method != exchange.MethodPriority {

@@ -36,6 +36,7 @@ type node struct {
 	text    string // scalar: with ${NAME} expanded
 	written string // scalar: as written, which is what the canonical text shows
 	secret  bool   // hidden in the canonical text
+	preset  bool   // of a format that ships with the house, not of this file
 	items   []*node
 	entries []entry // table: in the order of the file, each key once
 }

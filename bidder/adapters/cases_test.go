@@ -34,7 +34,7 @@ func TestCases(t *testing.T) {
 				shared := a.AppendShared(nil, ask)
 				return valid(a.AppendPing([]byte{}, shared, &Ping{Ask: ask, Terms: terms, Tmax: 180 * time.Millisecond}))
 			case "post":
-				return valid(a.AppendPost(nil, delivery(d)))
+				return valid(a.AppendPost(nil, delivery(d), time.Time{}))
 			case "bid":
 				_, terms := question(d)
 				return showBid(a.ReadPing(answerOf(t, d), terms))
@@ -173,7 +173,7 @@ func FuzzNative(f *testing.F) {
 			t.Fatalf("found %+v", s)
 		}
 		d.Token = b.Token
-		if !json.Valid(a.AppendPost(nil, d)) {
+		if !json.Valid(a.AppendPost(nil, d, time.Time{})) {
 			t.Fatalf("token %q breaks the post", b.Token)
 		}
 	})

@@ -35,7 +35,7 @@ type Adapter interface {
 	// ReadPing reads the answer to a ping.
 	ReadPing(r *Reply, terms *exchange.Contract) Bid
 	// AppendPost appends the body that delivers the whole lead.
-	AppendPost(dst []byte, d *exchange.Delivery) []byte
+	AppendPost(dst []byte, d *exchange.Delivery, now time.Time) []byte
 	// ReadPost reads the answer to a post.
 	ReadPost(r *Reply, d *exchange.Delivery) Verdict
 	// ReadStatus reads the answer of a status URL. What is not a clear verdict is none.
@@ -56,6 +56,7 @@ type Bid struct {
 	Token     string
 	ExpiresIn time.Duration // 0: not said
 	Detail    string        // of a buyer_error: what was wrong
+	Rule      string        // of a format that is described by rules: the one that decided
 }
 
 // Verdict is what a post's answer says.
@@ -67,6 +68,7 @@ type Verdict struct {
 	RedirectDropped bool // there was one, but not one that a consumer may be sent to
 	PriceChanged    bool
 	Detail          string
+	Rule            string // as a Bid's
 }
 
 // Reply is one whole answer. Its slices are valid only during the call they are given to.

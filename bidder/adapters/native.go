@@ -59,7 +59,7 @@ func saleOf(p *Ping) exchange.SaleKind {
 }
 
 // AppendPost appends the body that carries the whole lead.
-func (n *native) AppendPost(dst []byte, d *exchange.Delivery) []byte {
+func (n *native) AppendPost(dst []byte, d *exchange.Delivery, _ time.Time) []byte {
 	dst = append(dst, `{"lead_id":"`...)
 	dst = d.LeadID.Append(dst)
 	dst = append(dst, `","ping_id":"`...)

@@ -24,12 +24,14 @@ var allowed = map[string][]string{
 	"attribution":       {"exchange", "attribution/..."},
 	"attribution/...":   {"exchange", "attribution", "attribution/..."},
 	"store":             {"exchange"},
-	"configs":           {"exchange", "exchange/schema", "exchange/api", "exchange/api/skin", "bidder", "bidder/adapters", "attribution", "attribution/postback"},
+	"configs":           {"exchange", "exchange/schema", "exchange/api", "exchange/api/skin", "bidder", "bidder/adapters", "bidder/adapters/dialect", "attribution", "attribution/postback"},
 	"cmd/app":           {"exchange", "exchange/...", "bidder", "attribution", "attribution/...", "store", "configs", "cmd/app/live"},
 	"cmd/app/live":      {"exchange"},
 	"cmd/vendue":        {"exchange", "exchange/...", "store", "configs", "cmd/app", "bench/..."},
 	"bench/...":         {"exchange", "bench/...", "cmd/app", "cmd/app/..."},
 	"bench/lab":         {"exchange", "exchange/book", "exchange/auction"},
+
+	"bidder/adapters/dialect": {"exchange", "exchange/schema", "bidder/adapters"},
 }
 
 // only says which libraries stay in which rooms.

@@ -17,3 +17,13 @@ var states = [...]struct{ code, name string }{
 	{"PR", "Puerto Rico"}, {"VI", "Virgin Islands"}, {"VI", "U.S. Virgin Islands"}, {"AA", "Armed Forces Americas"},
 	{"AE", "Armed Forces Europe"}, {"AP", "Armed Forces Pacific"},
 }
+
+// StateName returns the name of a state's code, or code itself if it is none.
+func StateName(code string) string {
+	for i := range states {
+		if states[i].code == code {
+			return states[i].name
+		}
+	}
+	return code
+}
