@@ -34,7 +34,9 @@ func (l *lingerListener) Accept() (net.Conn, error) {
 type lingerConn struct {
 	*net.TCPConn
 	listener *lingerListener
-	gently   bool // set and read by the connection's own handler
+	gently   bool // set and read by the connection's own handler, as are the deadlines
+
+	reading, writing lazyDeadline
 }
 
 // linger makes Close wait, for a bounded time and out of the way, for the client to see the answer.
@@ -56,7 +58,7 @@ func (c *lingerConn) Close() error {
 	err := c.CloseWrite()
 	go func() {
 		defer c.listener.lingering.Add(-1)
-		_ = c.SetReadDeadline(time.Now().Add(lingerMax))
+		_ = c.TCPConn.SetReadDeadline(time.Now().Add(lingerMax))
 		_, _ = io.CopyN(io.Discard, c.TCPConn, lingerBytesMax)
 		_ = c.TCPConn.Close()
 	}()

@@ -1,0 +1,76 @@
+package app
+
+import (
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"time"
+)
+
+func TestLazyDeadline(t *testing.T) {
+	var d lazyDeadline
+	start := time.Unix(1_000_000, 0)
+	for _, step := range []struct {
+		want int // seconds since start; negative: none
+		due  bool
+	}{
+		{-1, false}, {75, true}, {75, false}, {10, true}, {75, true}, {76, true}, {-1, true}, {-1, false}, {10, true}, {9, true},
+	} {
+		d.want = time.Time{}
+		if step.want >= 0 {
+			d.want = start.Add(time.Duration(step.want) * time.Second)
+		}
+		if due := d.due(); due != step.due {
+			t.Fatalf("want %v: due %v", d.want, due)
+		}
+	}
+	d.want = d.armed.Add(deadlineSlack - 1)
+	if d.due() {
+		t.Fatal("armed anew within the slack")
+	}
+	d.want = d.armed.Add(deadlineSlack)
+	if !d.due() {
+		t.Fatal("a deadline was left earlier than the slack allows")
+	}
+}
+
+// Deadlines hold on a real connection, whichever came before.
+func TestDeadlinesOfSellers(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	c, err := (&lingerListener{Listener: ln}).Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	buf := make([]byte, 1<<20)
+	for range 2 {
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+		if _, err := client.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Read(buf); n != 1 || err != nil {
+			t.Fatalf("read %d, %v", n, err)
+		}
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		if _, err := c.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("a read past its deadline: %v", err)
+		}
+	}
+	_ = c.SetDeadline(time.Now().Add(20 * time.Millisecond))
+	for err = nil; err == nil; {
+		_, err = c.Write(buf) // nobody reads
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("a write past its deadline: %v", err)
+	}
+}
