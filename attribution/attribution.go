@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,8 +43,9 @@ type Attribution struct {
 	sender *postback.Sender
 	desk   atomic.Pointer[desk]
 
-	fold  fold  // the follower's alone
-	state state // the follower's alone
+	fold  fold    // the follower's alone
+	state state   // the follower's alone
+	over  overlay // the follower's alone
 
 	mu      sync.Mutex
 	seen    state
@@ -70,7 +69,7 @@ func New(deps Deps) (*Attribution, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Attribution{deps: deps, log: deps.Log, sender: sender}
+	a := &Attribution{deps: deps, log: deps.Log, sender: sender, over: newOverlay(deps.Space)}
 	if a.state, err = readState(deps.Space); err != nil {
 		return nil, fmt.Errorf("cannot read attribution's state: %w", err)
 	}
@@ -177,7 +176,8 @@ func (a *Attribution) failed(err error) {
 func (a *Attribution) step(max int) (int, error) {
 	start := time.Now()
 	next, terms := a.state, a.fold.terms
-	over := newOverlay(a.deps.Space)
+	over := &a.over
+	over.reset()
 	a.fold.view = over
 	intake := a.sender.NewIntake()
 	a.fold.settled = intake.Settled
@@ -272,55 +272,4 @@ func (a *Attribution) Healthy() error {
 		return errors.New(a.fault)
 	}
 	return nil
-}
-
-// overlay is the space with the writes of one batch over it.
-type overlay struct {
-	space  Space
-	writes map[string]write
-}
-
-type write struct {
-	value []byte
-	gone  bool
-	fresh bool // the space does not hold the key
-}
-
-func newOverlay(space Space) *overlay {
-	return &overlay{space: space, writes: make(map[string]write)}
-}
-
-func (o *overlay) get(key []byte) ([]byte, bool, error) {
-	if w, ok := o.writes[string(key)]; ok {
-		return w.value, !w.gone, nil
-	}
-	return o.space.Get(key)
-}
-
-func (o *overlay) set(key, value []byte) {
-	o.writes[string(key)] = write{value: value, fresh: o.writes[string(key)].fresh}
-}
-
-func (o *overlay) create(key, value []byte) {
-	o.writes[string(key)] = write{value: value, fresh: true}
-}
-
-// del removes a key. One that was created here leaves no trace: most leads begin and end within one batch.
-func (o *overlay) del(key []byte) {
-	if o.writes[string(key)].fresh {
-		delete(o.writes, string(key))
-		return
-	}
-	o.writes[string(key)] = write{gone: true}
-}
-
-// write puts all of it into a batch, in the order of the keys, which is how the space takes it cheapest.
-func (o *overlay) write(b Batch) {
-	for _, key := range slices.Sorted(maps.Keys(o.writes)) {
-		if w := o.writes[key]; w.gone {
-			b.Delete([]byte(key))
-		} else {
-			b.Set([]byte(key), w.value)
-		}
-	}
 }

@@ -17,6 +17,7 @@ type view interface {
 	get(key []byte) (value []byte, ok bool, err error)
 	set(key, value []byte)
 	create(key, value []byte) // set of a key that the space does not hold
+	add(key, value []byte)    // the same of one that the fold never reads again
 	del(key []byte)
 }
 
@@ -155,10 +156,10 @@ func (f *fold) sold(e end, o *openLead, attempt *openAttempt) (*Sale, error) {
 		return nil, err
 	}
 	f.decide(s, foreigns)
-	f.view.set(saleKey(s.Seq), s.encode())
-	f.view.set(leadKey(s.Lead, s.Seq), nil)
+	f.view.add(saleKey(s.Seq), s.encode())
+	f.view.add(leadKey(s.Lead, s.Seq), nil)
 	for _, p := range postingsOf(s) {
-		f.view.set(ledgerKey(p.Seq, p.Line), p.encode())
+		f.view.add(ledgerKey(p.Seq, p.Line), p.encode())
 	}
 	return s, nil
 }

@@ -65,7 +65,7 @@ func postingsOf(s *Sale) []Posting {
 }
 
 func (p *Posting) encode() []byte {
-	w := wire.Writer{}
+	w := wire.Writer{B: make([]byte, 0, 16+len(p.Name))}
 	w.Uint(recordVersion)
 	w.Uint(uint64(p.Account))
 	w.Text(p.Name)

@@ -33,17 +33,20 @@ const (
 )
 
 func termsKey(offer exchange.OfferID) []byte { return append([]byte(prefixTerms), offer...) }
-func clickKey(id exchange.ClickID) []byte    { return append([]byte(prefixClick), id[:]...) }
-func openKey(id exchange.LeadID) []byte      { return append([]byte(prefixOpen), id[:]...) }
-func saleKey(seq uint64) []byte              { return binary.BigEndian.AppendUint64([]byte(prefixSale), seq) }
+func clickKey(id exchange.ClickID) []byte    { return append(key(prefixClick, len(id)), id[:]...) }
+func openKey(id exchange.LeadID) []byte      { return append(key(prefixOpen, len(id)), id[:]...) }
+func saleKey(seq uint64) []byte              { return binary.BigEndian.AppendUint64(key(prefixSale, 8), seq) }
 
 func leadKey(id exchange.LeadID, seq uint64) []byte {
-	return binary.BigEndian.AppendUint64(append([]byte(prefixLead), id[:]...), seq)
+	return binary.BigEndian.AppendUint64(append(key(prefixLead, len(id)+8), id[:]...), seq)
 }
 
 func ledgerKey(seq uint64, line byte) []byte {
-	return append(binary.BigEndian.AppendUint64([]byte(prefixLedger), seq), line)
+	return append(binary.BigEndian.AppendUint64(key(prefixLedger, 8+1), seq), line)
 }
+
+// key begins a key that goes on for n bytes.
+func key(prefix string, n int) []byte { return append(make([]byte, 0, len(prefix)+n), prefix...) }
 
 func seqOf(key []byte, prefix string) uint64 { return binary.BigEndian.Uint64(key[len(prefix):]) }
 

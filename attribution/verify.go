@@ -97,6 +97,7 @@ func (c *checker) get(key []byte) ([]byte, bool, error) {
 func (c *checker) del(key []byte) { delete(c.open, string(key)) }
 
 func (c *checker) create(key, value []byte) { c.set(key, value) }
+func (c *checker) add(key, value []byte)    { c.set(key, value) }
 
 func (c *checker) set(key, value []byte) {
 	switch string(key[:1]) {
