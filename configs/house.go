@@ -64,7 +64,7 @@ func newLoader(file, dir string, getenv func(string) (string, bool)) *loader {
 
 // house reads the whole file. Each section is read after those it refers to.
 func (l *loader) house(root *node) {
-	t := l.table(root, "listen", "admin", "data", "currency", "time_zone", "egress", "limits", "node", "reserve",
+	t := l.table(root, "listen", "public_url", "admin", "data", "currency", "time_zone", "egress", "limits", "node", "reserve",
 		"tape_days", "log_level", "verticals", "operators", "sellers", "buyers", "trees", "affiliates", "offers")
 	l.addresses(t)
 	l.clockAndCoin(t)
@@ -104,6 +104,7 @@ func (l *loader) house(root *node) {
 		l.seller(e)
 	}
 	l.cfg.API.Skins = skin.NewSet(l.intakes)
+	l.publicURL(t.opt("public_url"))
 }
 
 func (l *loader) addresses(t table) {

@@ -44,7 +44,7 @@ func (l *loader) campaign(e entry, s *exchange.Seller) {
 	}
 	l.campaigns[id] = e.pos
 	t := l.table(e.value, "vertical", "tree", "window", "post_wait", "quote_ttl", "floor", "margin", "margin_min", "rate",
-		"show_buyers", "consent", "caps", "skins")
+		"show_buyers", "consent", "caps", "skins", "spec_sha256")
 	c := &exchange.Campaign{
 		ID:              id,
 		Seller:          s,
@@ -65,6 +65,7 @@ func (l *loader) campaign(e entry, s *exchange.Seller) {
 	c.PostsPerSecond = int(l.integer(rate.opt("posts"), 0, 1, 10_000_000))
 	l.market.Campaigns[id] = c
 	l.skins(t.opt("skins"), c)
+	l.page(t.opt("spec_sha256"), c)
 	l.possible(e, t, c)
 }
 

@@ -2,6 +2,8 @@ package configs
 
 import (
 	"encoding/hex"
+	"net/url"
+	"strings"
 
 	"vendue/exchange"
 	"vendue/exchange/api/skin"
@@ -157,4 +159,43 @@ func (l *loader) values(n *node, v *exchange.Vertical) map[string]map[string]str
 		}
 	}
 	return out
+}
+
+// page reads the hash of the secret that opens a campaign's posting instructions.
+func (l *loader) page(n *node, c *exchange.Campaign) {
+	s, ok := l.text(n)
+	if !ok {
+		return
+	}
+	raw, err := hex.DecodeString(s)
+	if err != nil || len(raw) != 32 {
+		l.fault(n.pos, "expected a SHA-256 as 64 hexadecimal digits, of the secret in /spec/SECRET; make one with: vendue key new")
+		return
+	}
+	sum := [32]byte(raw)
+	if other, taken := l.keys[sum]; taken {
+		l.fault(n.pos, "%s has this as a key; expected a secret of its own, for who knows a page's address must not be able to sell", other)
+		return
+	}
+	l.keys[sum] = "the page of campaign " + string(c.ID)
+	if l.cfg.API.Pages == nil {
+		l.cfg.API.Pages = map[[32]byte]exchange.CampaignID{}
+	}
+	l.cfg.API.Pages[sum] = c.ID
+}
+
+// publicURL reads how sellers reach the public listener; without it they are told its address.
+func (l *loader) publicURL(n *node) {
+	l.cfg.API.URL = "http://" + l.cfg.Listen
+	s, ok := l.text(n)
+	if !ok {
+		return
+	}
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		strings.ContainsAny(s, "$`\"'\\{} ") {
+		l.fault(n.pos, "expected a plain URL such as https://leads.example.com")
+		return
+	}
+	l.cfg.API.URL = strings.TrimRight(s, "/")
 }

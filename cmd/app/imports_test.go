@@ -19,6 +19,7 @@ var allowed = map[string][]string{
 	"exchange/engine":   {"exchange", "exchange/book", "exchange/pingtree", "exchange/auction"},
 	"exchange/api":      {"exchange", "exchange/schema", "exchange/engine", "exchange/api/..."},
 	"exchange/api/skin": {"exchange", "exchange/schema"},
+	"exchange/api/spec": {"exchange", "exchange/schema", "exchange/api/skin"},
 	"bidder":            {"exchange", "exchange/schema", "bidder/..."},
 	"bidder/adapters":   {"exchange", "exchange/schema"},
 	"attribution":       {"exchange", "attribution/..."},

@@ -33,7 +33,7 @@ func runWith(args []string, stdout, stderr io.Writer) int {
 		SilenceErrors: true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(serveCommand(), checkCommand(), demoCommand(), explainCommand(), logCommand(), verifyCommand(), keyCommand(),
+	root.AddCommand(serveCommand(), checkCommand(), demoCommand(), explainCommand(), specCommand(), logCommand(), verifyCommand(), keyCommand(),
 		doubtCommand(), conflictsCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)

@@ -17,6 +17,7 @@ import (
 
 	"vendue/exchange"
 	"vendue/exchange/api/skin"
+	"vendue/exchange/api/spec"
 	"vendue/exchange/engine"
 )
 
@@ -35,6 +36,7 @@ type API struct {
 	log    zerolog.Logger
 	m      apiMetrics
 	cfg    atomic.Pointer[Config]
+	pages  *spec.Renderer
 }
 
 type apiMetrics struct {
@@ -47,7 +49,7 @@ type apiMetrics struct {
 
 // New returns the face.
 func New(deps Deps) *API {
-	a := &API{engine: deps.Engine, vault: deps.Vault, log: deps.Log}
+	a := &API{engine: deps.Engine, vault: deps.Vault, log: deps.Log, pages: spec.NewRenderer()}
 	a.m = apiMetrics{
 		unknownFields:   deps.Metrics.NewCounter("vendue_api_unknown_fields_total"),
 		personalDropped: deps.Metrics.NewCounter("vendue_api_personal_fields_dropped_total"),
@@ -69,7 +71,7 @@ func New(deps Deps) *API {
 func (a *API) Handle(ctx *fasthttp.RequestCtx) bool {
 	path := string(ctx.Path())
 	if !strings.HasPrefix(path, "/v1/") {
-		return a.throughSkin(ctx, path)
+		return a.throughSkin(ctx, path) || a.page(ctx, path)
 	}
 	switch path {
 	case "/v1/ping":

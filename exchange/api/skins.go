@@ -177,7 +177,9 @@ func (a *API) Begins(path string) bool {
 
 // Config is what the face knows beside the market. It is immutable.
 type Config struct {
-	Skins *skin.Set // nil: none
+	Skins *skin.Set                        // nil: none
+	URL   string                           // of the public listener, as sellers reach it; no slash at its end
+	Pages map[[32]byte]exchange.CampaignID // posting instructions, by the SHA-256 of their secret
 }
 
 // Use takes a new config. A request uses one from its beginning to its end, or the next.

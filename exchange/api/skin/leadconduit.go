@@ -4,7 +4,7 @@ package skin
 // secret: its source is the seller's key, unless a header has the key; then it
 // is a name. A submit with a ping's id is held to that ping's price.
 var leadConduit = platform{
-	keys:   map[string]string{},
+	keys:   map[string]string{"test": toTest},
 	style:  styleByAccept,
 	settle: settleLeadConduit,
 	tell:   tellLeadConduit,
