@@ -3,6 +3,9 @@ package postback
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -39,6 +42,12 @@ func (s State) String() string {
 	return stateWords[s]
 }
 
+// ParseState returns the state of a word; 0, which is any, of none.
+func ParseState(word string) (State, bool) {
+	i := slices.Index(stateWords[:], word)
+	return State(max(i, 0)), i >= 0
+}
+
 // MarshalText returns the word.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
@@ -50,6 +59,22 @@ type Key struct {
 }
 
 const keyBytes = 10
+
+// String returns SEQ.NO, and nothing of the zero key.
+func (k Key) String() string {
+	if k == (Key{}) {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d", k.Seq, k.No)
+}
+
+// ParseKey reads what String wrote.
+func ParseKey(text string) (k Key, ok bool) {
+	seq, no, _ := strings.Cut(text, ".")
+	s, err := strconv.ParseUint(seq, 10, 64)
+	n, err2 := strconv.ParseUint(no, 10, 16)
+	return Key{s, uint16(n)}, err == nil && err2 == nil
+}
 
 func (k Key) append(dst []byte) []byte {
 	return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint64(dst, k.Seq), k.No)

@@ -99,6 +99,9 @@ func Macros() []Macro {
 	return all
 }
 
+// ParseMacro returns the macro that name names.
+func ParseMacro(name string) (Macro, bool) { return macroOf(name) }
+
 // macroOf returns the macro that name names; s1 to s5 are sub1 to sub5.
 func macroOf(name string) (Macro, bool) {
 	if len(name) == 2 && name[0] == 's' {

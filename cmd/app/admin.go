@@ -66,6 +66,7 @@ func (a *App) handleAdmin(ctx *fasthttp.RequestCtx, trusted bool) {
 			a.tellReload(ctx)
 		}
 	case a.handleDoubt(ctx, path, trusted):
+	case a.handlePostbacks(ctx, path, trusted):
 	default:
 		a.api.WriteProblem(ctx, fasthttp.StatusNotFound, "no such path")
 	}
