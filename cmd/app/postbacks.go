@@ -113,11 +113,11 @@ type Postback struct {
 // PostbackAttempt is one try to deliver a job. Said is how the answer began
 // where it was no acceptance; only operators are told.
 type PostbackAttempt struct {
-	At      time.Time        `json:"at"`
-	Status  int              `json:"status,omitempty"`
-	Fault   string           `json:"fault,omitempty"`
-	Verdict postback.Verdict `json:"verdict"`
-	Said    string           `json:"said,omitempty"`
+	At      time.Time `json:"at"`
+	Status  int       `json:"status,omitempty"`
+	Fault   string    `json:"fault,omitempty"`
+	Verdict string    `json:"verdict"` // accepted, duplicate, rejected, unknown, unchecked, retry, refused, gone
+	Said    string    `json:"said,omitempty"`
 }
 
 // PostbackList is the answer of GET /api/postbacks, in the order of the events.
@@ -173,7 +173,7 @@ func (a *App) postbackOf(j *postback.Job, operator bool) Postback {
 	}
 	for i := range j.Attempts {
 		try := &j.Attempts[i]
-		told := PostbackAttempt{At: time.Unix(0, try.At).UTC(), Status: try.Status, Fault: try.Fault, Verdict: try.Verdict}
+		told := PostbackAttempt{At: time.Unix(0, try.At).UTC(), Status: try.Status, Fault: try.Fault, Verdict: try.Verdict.String()}
 		if operator {
 			told.Said = a.attribution.Sender().Said(try)
 		}

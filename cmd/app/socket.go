@@ -59,7 +59,9 @@ func listenSocket(dir string) (net.Listener, error) {
 
 // SocketClient returns a client that reaches the daemon serving dir. The host in its URLs is ignored.
 func SocketClient(dir string) *http.Client {
+	// A command asks once or twice: a connection kept for later would only hold one of the daemon's few places.
 	return &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			path, done, err := socketPath(dir)
 			if err != nil {

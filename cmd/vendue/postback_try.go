@@ -93,6 +93,9 @@ func (t *trial) run(w io.Writer) error {
 // orders are the postbacks to try.
 func (t *trial) orders(cfg *configs.Config) ([]postback.Order, error) {
 	if t.template != "" {
+		if _, err := postback.Parse(t.template); err != nil {
+			return nil, wanting{fmt.Errorf("--url: %w", err)}
+		}
 		return []postback.Order{{On: t.on, URL: t.template}}, nil
 	}
 	for _, a := range cfg.Attribution.Affiliates {
