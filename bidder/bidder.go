@@ -71,7 +71,7 @@ func compileWith(natives map[*exchange.Vertical]adapters.Adapter, from *Contract
 }
 
 func compile(from *Contract, adapter adapters.Adapter, t *Transport) (*contract, error) {
-	c := &contract{terms: from.Terms, adapter: adapter, shares: from.Dialect == nil, secret: from.Secret, ms: newContractMetrics(t.set, from.Terms.ID)}
+	c := &contract{terms: from.Terms, adapter: adapter, shares: from.Dialect == nil, secret: from.Secret, ms: newContractMetrics(t.set, from.Terms.ID, from.Dialect != nil)}
 	if from.Dialect != nil {
 		return c, c.compileSpoken(from, t)
 	}

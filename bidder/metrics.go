@@ -2,6 +2,7 @@ package bidder
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"vendue/exchange"
@@ -43,7 +44,13 @@ var pingEnds = [...]exchange.Reason{
 	exchange.ReasonBuyerError, exchange.ReasonNoTime, exchange.ReasonConcurrency,
 }
 
-func newContractMetrics(ms *metrics.Set, id exchange.ContractID) *contractMetrics {
+// saidEnds are the reasons that a buyer of a described format can give beside them.
+var saidEnds = [...]exchange.Reason{
+	exchange.ReasonDuplicate, exchange.ReasonFiltered, exchange.ReasonHours, exchange.ReasonPaused,
+	exchange.ReasonCapContract, exchange.ReasonBudget, exchange.ReasonThrottled,
+}
+
+func newContractMetrics(ms *metrics.Set, id exchange.ContractID, described bool) *contractMetrics {
 	counter := func(name string) *metrics.Counter {
 		return ms.GetOrCreateCounter(fmt.Sprintf("vendue_bidder_%s_total{contract=%q}", name, id))
 	}
@@ -55,7 +62,11 @@ func newContractMetrics(ms *metrics.Set, id exchange.ContractID) *contractMetric
 		postSeconds:      ms.GetOrCreateHistogram(fmt.Sprintf("vendue_bidder_post_seconds{contract=%q}", id)),
 		redirectsDropped: counter("redirects_dropped"),
 	}
-	for _, reason := range pingEnds {
+	ends := pingEnds[:]
+	if described {
+		ends = slices.Concat(ends, saidEnds[:])
+	}
+	for _, reason := range ends {
 		word := reason.String()
 		if reason == exchange.ReasonNone {
 			word = "bid"
@@ -75,7 +86,9 @@ func newContractMetrics(ms *metrics.Set, id exchange.ContractID) *contractMetric
 // ended counts how a ping ended. Only real answers have an answer's time.
 func (m *contractMetrics) ended(reason exchange.Reason, elapsed time.Duration) {
 	m.answers[reason].Inc()
-	if reason == exchange.ReasonNone || reason == exchange.ReasonNoBid {
+	switch reason {
+	case exchange.ReasonTimeout, exchange.ReasonBuyerError, exchange.ReasonNoTime, exchange.ReasonConcurrency:
+	default:
 		m.answerSeconds.Update(elapsed.Seconds())
 	}
 }

@@ -80,6 +80,9 @@ func (j *journey) end(c *candidate, r *exchange.Receipt) (next *candidate, ended
 	}
 	goesOn := r.Outcome == exchange.OutcomeRejected || r.Outcome == exchange.OutcomeNotDelivered ||
 		(r.Outcome == exchange.OutcomeUnknown && c.contract.OnUnknown == exchange.OnUnknownContinue)
+	if r.Outcome == exchange.OutcomeRejected && r.Reason == exchange.ReasonDuplicate {
+		j.blocked = append(j.blocked, c.contract.Buyer.ID) // the buyer has the person: none of its contracts wants the lead
+	}
 	if goesOn && !j.later {
 		j.addLater() // now, for the lock is no place for it: those still listed may all be passed over under it
 	}

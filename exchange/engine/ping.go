@@ -64,8 +64,9 @@ type auctionRun struct {
 	took    []time.Duration // by bid: how long the buyer took
 	byPlace []int           // by place in the tier: the candidate's index in record
 	legs    []auction.Leg
-	tier    int             // of the legs
-	reason  exchange.Reason // why there are no legs
+	known   []exchange.BuyerID // who said that they have the person already: later tiers do not ask them
+	tier    int                // of the legs
+	reason  exchange.Reason    // why there are no legs
 	record  exchange.Auction
 }
 
@@ -193,7 +194,7 @@ func (e *Engine) openQuote(req *PingRequest, t *terms, run *auctionRun, hash uin
 
 // runAuction asks tier after tier until one has a leg. It leaves the legs, or the reason there are none, in run.
 func (e *Engine) runAuction(run *auctionRun, t *terms) {
-	run.record.Candidates = run.record.Candidates[:0]
+	run.record.Candidates, run.known = run.record.Candidates[:0], run.known[:0]
 	run.terms = auction.Terms{
 		Ping: t.pingID, Currency: t.snap.Market.Currency, Margin: t.campaign.Margin, MarginMin: t.campaign.MarginMin,
 		Least: max(t.campaign.Floor, t.minPrice),
@@ -260,6 +261,10 @@ func (e *Engine) askTier(run *auctionRun, t *terms, tier int, contracts []*excha
 			run.took = append(run.took, 0)
 			continue
 		}
+		if slices.Contains(run.known, c.Buyer.ID) {
+			run.scratch.Excluded[exchange.ReasonDuplicate]++
+			continue
+		}
 		if len(ask.Contracts) == e.cfg.FanOutMax {
 			run.scratch.Excluded[exchange.ReasonThrottled]++
 			continue
@@ -321,8 +326,10 @@ func (e *Engine) noteTier(run *auctionRun, tier, places int) {
 		c.Name, c.Tier = c.Contract.ID, tier
 		run.record.Candidates = append(run.record.Candidates, c)
 		reason := c.Reason
-		if reason == exchange.ReasonBuyerError || reason == exchange.ReasonConcurrency {
-			reason = exchange.ReasonNoBid
+		switch reason {
+		case exchange.ReasonTimeout, exchange.ReasonNoTime, exchange.ReasonBelowFloor:
+		default:
+			reason = exchange.ReasonNoBid // whatever the buyer calls it
 		}
 		if reached(reason) > reached(run.reason) {
 			run.reason = reason
@@ -330,6 +337,9 @@ func (e *Engine) noteTier(run *auctionRun, tier, places int) {
 	}
 	for i := range run.ask.Answers {
 		if a := &run.ask.Answers[i]; a.Reason != exchange.ReasonNone {
+			if a.Reason == exchange.ReasonDuplicate {
+				run.known = append(run.known, run.ask.Contracts[i].Buyer.ID)
+			}
 			note(exchange.Candidate{Contract: run.ask.Contracts[i], Reason: a.Reason, Elapsed: exchange.Millis(a.Elapsed), Detail: a.Detail})
 		}
 	}

@@ -27,6 +27,7 @@ type compiledEntry struct {
 	kind  exchange.FieldKind // of its value, for JSON
 	slots []int              // of the fields it is made of
 	on    [PhaseCount]bool
+	all   bool // its words name every value that it may have
 }
 
 // Compile checks a description for a vertical and makes it ready. With any fault there is no format.
@@ -325,6 +326,9 @@ func (c *compiler) reword(e *compiledEntry) {
 		}
 		e.value.words[from] = to
 	}
+	_, yes := e.value.words["true"]
+	_, no := e.value.words["false"]
+	e.all = e.value.hasOther || e.kind == exchange.FieldBool && yes && no || f != nil && f.Kind == exchange.FieldEnum && len(e.value.words) == len(f.Values)
 	e.kind = exchange.FieldText
 }
 
@@ -396,7 +400,7 @@ func (c *compiler) jsonType(e *compiledEntry) {
 	if want == "bool" && e.kind == exchange.FieldBool || want == "number" && (e.kind == exchange.FieldInt || e.kind == exchange.FieldDecimal) {
 		return
 	}
-	ok := e.value.constant() || (e.value.hasOther && len(e.value.as) == 0)
+	ok := e.value.constant() || (e.all && len(e.value.as) == 0)
 	texts := []string{e.value.fallback, e.value.other}
 	for _, w := range e.value.words {
 		texts = append(texts, w)

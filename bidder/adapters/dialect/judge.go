@@ -57,15 +57,21 @@ func (r *reader) reasonOf(doc *document, by *rule, otherwise exchange.Reason) ex
 	if by != nil && by.reason != exchange.ReasonNone {
 		return by.reason
 	}
-	text := r.reason.of(doc.values[:]).text
 	if r.reason.body {
-		text = doc.body
+		return r.wordFor(doc.body, otherwise)
 	}
-	if text != "" {
-		for i := range r.reasons {
-			if r.reasons[i].matches(text) {
-				return r.reasons[i].reason
-			}
+	for _, at := range r.reason.leaves {
+		if word := r.wordFor(doc.values[at].text, exchange.ReasonNone); word != exchange.ReasonNone {
+			return word
+		}
+	}
+	return otherwise
+}
+
+func (r *reader) wordFor(text string, otherwise exchange.Reason) exchange.Reason {
+	for i := range r.reasons {
+		if text != "" && r.reasons[i].matches(text) {
+			return r.reasons[i].reason
 		}
 	}
 	return otherwise
@@ -108,7 +114,7 @@ func (r *reader) bid(doc *document, by *rule, terms *exchange.Contract) adapters
 	var fault string
 	var chosen *item
 	switch {
-	case r.bids != nil && doc.listed && (len(doc.items) > 0 || !r.price.named && r.fixed == 0):
+	case r.bids != nil && doc.listed && (len(doc.items) > 0 || !r.priceThere(doc)):
 		out.Price, chosen, fault = r.best(doc, terms.MaxBid)
 	case r.fixed > 0:
 		out.Price = r.fixed
@@ -132,6 +138,12 @@ func (r *reader) bid(doc *document, by *rule, terms *exchange.Contract) adapters
 		out.ExpiresIn = min(time.Duration(min(seconds, exchange.MoneyMax/1000))*time.Microsecond, adapters.ExpiresInMax)
 	}
 	return out
+}
+
+// priceThere tells whether an answer has a price beside its list of bids.
+func (r *reader) priceThere(doc *document) bool {
+	v := r.price.of(doc.values[:])
+	return v.there() || r.fixed > 0
 }
 
 // best returns the highest bid of a list that we may take.

@@ -52,6 +52,7 @@ type xmlReader struct {
 
 type xmlLevel struct {
 	node     *node
+	own      *node // of a root that paths do not name, if it is itself a value
 	text     strings.Builder
 	children bool
 	item     bool // this element is one bid of a list
@@ -109,8 +110,8 @@ func (r *xmlReader) open(t *xml.StartElement) {
 	parent := r.top()
 	parent.children = true
 	level := &xmlLevel{node: parent.node.find(t.Name.Local)}
-	if len(r.stack) == 1 && level.node == nil {
-		level.node = parent.node // paths that do not name the root begin within it
+	if root := level.node; len(r.stack) == 1 && (root == nil || len(root.children) == 0 && root.each == nil) {
+		level.node, level.own = parent.node, root // paths that do not name the root begin within it
 	}
 	if n := level.node; n != nil && n.each != nil && r.sink.item == 0 {
 		r.sink.doc.listed = true
@@ -120,7 +121,11 @@ func (r *xmlReader) open(t *xml.StartElement) {
 		}
 	}
 	for _, a := range t.Attr {
-		r.sink.set(level.node.find("@"+a.Name.Local), isText, a.Value)
+		to := level.node.find("@" + a.Name.Local)
+		if to == nil {
+			to = level.node.find(a.Name.Local) // an attribute is found as an element is, unless a path says @
+		}
+		r.sink.set(to, isText, a.Value)
 	}
 	r.stack = append(r.stack, level)
 }
@@ -139,7 +144,11 @@ func (r *xmlReader) close() (inner string) {
 	} else if strings.Contains(text, "&") {
 		text = unescaper.Replace(text) // escaped twice
 	}
-	r.sink.set(level.node, kind, text)
+	if level.own != nil {
+		r.sink.set(level.own, kind, text)
+	} else {
+		r.sink.set(level.node, kind, text)
+	}
 	if level.item {
 		r.sink.item = 0
 	}
@@ -180,7 +189,7 @@ func unescapeForm(s string) (string, error) {
 // readCSV reads one record; a path is the number of a value, from 0.
 func readCSV(text string, root *node, k *sink) (fault string) {
 	r := csv.NewReader(strings.NewReader(text))
-	r.LazyQuotes, r.TrimLeadingSpace, r.FieldsPerRecord = true, true, -1
+	r.TrimLeadingSpace, r.FieldsPerRecord = true, -1
 	record, err := r.Read()
 	if err != nil || len(record) > csvFieldsMax {
 		return faultCSV

@@ -167,6 +167,9 @@ func (r *reader) read(raw []byte, doc *document) (fault string) {
 		kind = sniff(body)
 	}
 	if kind == replyText {
+		if isHTML(body) {
+			return faultHTML // a proxy's page may hold any word
+		}
 		return ""
 	}
 	if body == "" {
