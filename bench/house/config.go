@@ -32,6 +32,7 @@ type Contract struct {
 	PingLine    string // inside ping: {..}, beside url; "timeout: 200ms" if empty
 	PostLine    string // inside post: {..}, beside url; "timeout: 3s" if empty
 	Lines       []string
+	Raw         []string // its lines beside vertical and sale, in place of all of these
 }
 
 // Affiliate is one affiliate and its tracker.
@@ -134,6 +135,10 @@ func (c *Config) buyers(w *strings.Builder) {
 func (k *Contract) write(w *strings.Builder) {
 	fmt.Fprintf(w, "      %s:\n        vertical: auto\n        sale: exclusive\n", k.Name)
 	lines(w, "        ", k.Lines)
+	lines(w, "        ", k.Raw)
+	if k.Raw != nil {
+		return
+	}
 	if k.Price != "" {
 		fmt.Fprintf(w, "        price: %s\n", k.Price)
 	} else {

@@ -105,6 +105,9 @@ func (a *Answer) text() string {
 	for _, e := range a.Errors {
 		parts = append(parts, e.Field+": "+e.Text)
 	}
+	if len(parts) == 0 && a.duplicate() {
+		return "Duplicate lead: " + a.Message // integrators look for the word
+	}
 	if len(parts) == 0 {
 		return a.Message
 	}
