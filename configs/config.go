@@ -43,6 +43,7 @@ type Limits struct {
 	BodyBytesMax   int   // of one request; 64 KiB unless told
 	QuoteBytesMax  int64 // all live quotes together; 1 GiB unless told
 	ConnectionsMax int   // public connections; 20,000 unless told
+	InFlightMax    int   // requests of new business worked on at once; 0, unless told: as many as the machine can do in time
 }
 
 // Load reads the file at path. With any fault there is no config. All faults

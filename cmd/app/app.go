@@ -44,7 +44,6 @@ type Options struct {
 	Engine  func(*engine.Config)                                                // adjusts the engine's bounds
 	Clock   exchange.Clock                                                      // nil: time.Now
 	Random  func() uint64                                                       // feeds ids; safe for concurrent use
-	Wait    func() time.Duration                                                // how long work waits for a processor, for shedding: ProcessorWait(); nil: never shed
 }
 
 // ConfigError holds the faults of a config that was refused.
@@ -156,7 +155,7 @@ func (a *App) openRooms(cfg *configs.Config) (err error) {
 	}
 	a.api = api.New(api.Deps{Engine: a.engine, Vault: a.store.Vault(), Log: a.log, Metrics: a.set})
 	a.track = track.New(track.Deps{Recorder: a.engine, Vault: a.store.Vault(), Minter: a.minter, Clock: a.opts.Clock, Log: a.log, Metrics: a.set})
-	a.pressure = newPressure(a.opts.Wait, a.set)
+	a.pressure = newPressure(a.set)
 	a.reloads[0] = a.set.NewCounter(`vendue_app_reloads_total{result="refused"}`)
 	a.reloads[1] = a.set.NewCounter(`vendue_app_reloads_total{result="accepted"}`)
 	return nil
@@ -177,6 +176,7 @@ func (a *App) install(cfg *configs.Config) error {
 	a.attribution.Use(follow)
 	a.track.Use(follow)
 	a.api.Use(cfg.API)
+	a.pressure.most.Store(int64(cfg.Limits.InFlightMax))
 	a.cfg.Store(cfg)
 	return nil
 }
@@ -184,7 +184,6 @@ func (a *App) install(cfg *configs.Config) error {
 // Start begins to serve. The public listener opens last.
 func (a *App) Start() (err error) {
 	cfg := a.cfg.Load()
-	a.pressure.start()
 	a.engine.Start()
 	a.attribution.Start()
 	a.admin = a.adminServer()
@@ -201,7 +200,12 @@ func (a *App) Start() (err error) {
 		_ = a.admLn.Close() // nothing was served
 		return fmt.Errorf("cannot listen on %s: %w", cfg.Listen, err)
 	}
-	a.serve(a.public, &lingerListener{Listener: a.publicLn})
+	if _, ok := a.publicLn.(*net.TCPListener); ok {
+		if a.pressure.gate, err = newGate(); err != nil {
+			return err
+		}
+	}
+	a.serve(a.public, &publicListener{Listener: a.publicLn, gate: a.pressure.gate})
 	// The admin side speaks last: who reads ready there must find the public side open.
 	a.serve(a.admin, a.admLn)
 	r := a.store.Recovery()

@@ -24,35 +24,25 @@ func (d *lazyDeadline) due() bool {
 }
 
 // SetDeadline sets both deadlines.
-func (c *lingerConn) SetDeadline(t time.Time) error {
+func (c *publicConn) SetDeadline(t time.Time) error {
 	c.reading.want, c.writing.want = t, t
 	return nil
 }
 
 // SetReadDeadline sets the deadline of the reads that begin after it.
-func (c *lingerConn) SetReadDeadline(t time.Time) error {
+func (c *publicConn) SetReadDeadline(t time.Time) error {
 	c.reading.want = t
 	return nil
 }
 
 // SetWriteDeadline sets the deadline of the writes that begin after it.
-func (c *lingerConn) SetWriteDeadline(t time.Time) error {
+func (c *publicConn) SetWriteDeadline(t time.Time) error {
 	c.writing.want = t
 	return nil
 }
 
-// Read reads by the deadline, or up to deadlineSlack before it.
-func (c *lingerConn) Read(p []byte) (int, error) {
-	if c.reading.due() {
-		if err := c.TCPConn.SetReadDeadline(c.reading.armed); err != nil {
-			return 0, err
-		}
-	}
-	return c.TCPConn.Read(p)
-}
-
 // Write writes by the deadline, or up to deadlineSlack before it.
-func (c *lingerConn) Write(p []byte) (int, error) {
+func (c *publicConn) Write(p []byte) (int, error) {
 	if c.writing.due() {
 		if err := c.TCPConn.SetWriteDeadline(c.writing.armed); err != nil {
 			return 0, err

@@ -47,7 +47,7 @@ func TestDeadlinesOfSellers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = client.Close() }()
-	c, err := (&lingerListener{Listener: ln}).Accept()
+	c, err := (&publicListener{Listener: ln}).Accept()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,11 +41,12 @@ func (a *App) publicServer(cfg *configs.Config) *fasthttp.Server {
 
 // handlePublic is the sellers', consumers' and buyers' side.
 func (a *App) handlePublic(ctx *fasthttp.RequestCtx) {
-	if !a.pressure.enter(!a.newBusiness(ctx.Path())) {
+	c, _ := ctx.Conn().(*publicConn)
+	if !a.pressure.enter(c, !a.newBusiness(ctx.Path())) {
 		a.api.WriteProblem(ctx, fasthttp.StatusServiceUnavailable, "the exchange is past its capacity; ask again")
 		return
 	}
-	defer a.pressure.leave()
+	defer a.pressure.leave(c)
 	if a.api.Handle(ctx) || a.track.Handle(ctx) {
 		return
 	}

@@ -40,7 +40,7 @@ func serve(config string) error {
 	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
-	a, err := app.New(app.Options{Config: config, Wait: app.ProcessorWait()})
+	a, err := app.New(app.Options{Config: config})
 	if err != nil {
 		return wanting{err}
 	}

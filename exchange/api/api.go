@@ -115,7 +115,7 @@ func (a *API) seller(ctx *fasthttp.RequestCtx, method string, do func(*call)) {
 
 // enter checks method and key, in that order.
 func (a *API) enter(ctx *fasthttp.RequestCtx, method string) (*call, bool) {
-	arrival := a.engine.Now()
+	arrival := a.arrivalOf(ctx)
 	if string(ctx.Method()) != method {
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, method)
 		a.problem(ctx, problem{status: 405, reason: exchange.ReasonInvalidField, detail: "expected " + method})
@@ -133,6 +133,15 @@ func (a *API) enter(ctx *fasthttp.RequestCtx, method string) (*call, bool) {
 		return nil, false
 	}
 	return &call{ctx: ctx, arrival: arrival, snap: snap, principal: principal}, true
+}
+
+// arrivalOf is when a request was there, which is before it waited for its turn, if the connection knows of that.
+func (a *API) arrivalOf(ctx *fasthttp.RequestCtx) time.Time {
+	now := a.engine.Now()
+	if c, ok := ctx.Conn().(interface{ Waited() time.Duration }); ok {
+		return now.Add(-c.Waited())
+	}
+	return now
 }
 
 const keyBytesMax = 256

@@ -26,7 +26,7 @@ func TestRefusedBodyIsAnswered(t *testing.T) {
 		},
 	}
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(&lingerListener{Listener: ln}) }()
+	go func() { done <- server.Serve(&publicListener{Listener: ln}) }()
 	body := make([]byte, 2<<20)
 	for i := range 30 {
 		if status, err := sendWhole(ln.Addr().String(), body); err != nil || status != http.StatusRequestEntityTooLarge {
