@@ -30,6 +30,36 @@ var formats = []format{
 		`ping: {url: "FAR/apiJSON.php", timeout: 2s}`,
 		`post: {url: "FAR/apiJSON.php", timeout: 5s}`,
 	}},
+	{name: "leadspedia", pings: true, contract: []string{
+		"format: leadspedia",
+		"vars: {account: unused, lp_campaign_id: north-auto, lp_campaign_key: KEY}",
+		`ping: {url: "FAR/ping.do", timeout: 2s}`,
+		`post: {url: "FAR/post.do", timeout: 5s}`,
+	}},
+	{name: "leadprosper", pings: true, contract: []string{
+		"format: leadprosper",
+		"vars: {lp_campaign_id: north-auto, lp_supplier_id: near, lp_key: KEY}",
+		`ping: {url: "FAR/ping", timeout: 2s}`,
+		`post: {url: "FAR/post", timeout: 5s}`,
+	}},
+	{name: "phonexa", contract: []string{
+		"format: phonexa",
+		"price: 16.00",
+		"vars: {account: unused, apiId: near, apiPassword: KEY, productId: north-auto}",
+		`post: {url: "FAR/lead/", timeout: 6s}`,
+	}},
+	{name: "px", pings: true, contract: []string{
+		"format: px",
+		"vars: {ApiToken: KEY, Vertical: north-auto}",
+		`ping: {url: "FAR/api/lead/ping", timeout: 2s}`,
+		`post: {url: "FAR/api/lead/post", timeout: 5s}`,
+	}},
+	{name: "leadconduit", pings: true, contract: []string{
+		"format: leadconduit",
+		"vars: {flow: north-auto, source: KEY}",
+		`ping: {url: "FAR/flows/{var.flow}/sources/{var.source}/ping", timeout: 2s}`,
+		`post: {url: "FAR/flows/{var.flow}/sources/{var.source}/submit", timeout: 5s}`,
+	}},
 }
 
 func newFar(t *testing.T, f *format) *far {

@@ -104,7 +104,7 @@ func (f Format) Words() [][2]string {
 		return [][2]string{{"sold", "1"}, {"rejected", "2"}, {"pending", "3; ask with leadId"}, {"duplicate, a fault", "4, with errors"}}
 	case PX:
 		return [][2]string{{"accepted, sold", "Success true; after a post Sold true"}, {"rejected", "Success false, with Message"},
-			{"pending", "Success true, Sold null, Payout 0, Message Pending"}, {"a fault", "Success false, Message BadRequest, with Errors"}}
+			{"pending", "Success true, Sold null, Payout 0, Pending true"}, {"a fault", "Success false, Message BadRequest, with Errors"}}
 	default:
 		return [][2]string{{"accepted, sold", "success"}, {"rejected", "failure, with reason"}, {"pending", "success with price 0 and pending true"}, {"a fault", "error, with reason"}}
 	}

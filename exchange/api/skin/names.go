@@ -63,7 +63,7 @@ var groups = [...][]string{
 
 // The groups that are a consumer's consent.
 var (
-	pageNames    = []string{"landingpage", "landingpageurl", "originalurl", "pageurl", "sourceurl"}
+	pageNames    = []string{"landingpage", "landingpageurl", "originalurl", "pageurl", "sourceurl", "websiteurl"}
 	certNames    = []string{"trustedform", "trustedformcerturl", "trustedformurl", "xxtrustedformcerturl", "trustedformcertid", "xxtrustedformtoken"}
 	jornayaNames = []string{"jornaya", "jornayaleadid", "universalleadid", "leadidtoken"}
 	textNames    = []string{"tcpatext", "tcpalanguage", "tcpaconsenttext"}

@@ -61,6 +61,9 @@ func tellPX(a *Answer, r *Request) reply {
 	if r.Call != CallPing {
 		out.items = append(out.items, orNull("RedirectUrl", a.Redirect), orNull("MatchPingId", r.own["ping_id"].value))
 	}
+	if a.Verdict == Undecided {
+		out.items = append(out.items, raw("Pending", "true"))
+	}
 	out.items = with(out.items, "Reason", a.Reason)
 	return out
 }
