@@ -26,7 +26,7 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 	}
 	l.contracts[id] = e.pos
 	l.names.contracts = append(l.names.contracts, e.key)
-	t := l.table(e.value, "vertical", "sale", "paused", "where", "hours", "caps", "price", "ping", "post", "status", "settle", "format", "dialect", "vars", "map", "auth", "secret")
+	t := l.table(e.value, "vertical", "sale", "paused", "where", "hours", "caps", "price", "ping", "post", "status", "settle", "format", "dialect", "vars", "map", "auth", "secret", "bid_weight")
 	c := &exchange.Contract{
 		ID:       id,
 		Index:    len(l.market.Contracts),
@@ -40,6 +40,7 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 		Pinged:   t.opt("ping") != nil,
 		CanTest:  true,
 	}
+	c.BidWeight = l.weight(t.opt("bid_weight"))
 	switch {
 	case c.Pinged && t.opt("price") != nil:
 		l.fault(t.opt("price").pos, "a contract has a standing price or a ping; expected one of the two")
@@ -79,6 +80,19 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 	l.market.Contracts = append(l.market.Contracts, c)
 	l.market.ByName[id] = c
 	l.cfg.Bidder.Contracts = append(l.cfg.Bidder.Contracts, wire)
+}
+
+// weight reads what a contract's bids are ranked at, 0 if they are ranked as they are.
+func (l *loader) weight(n *node) exchange.PPM {
+	s, ok := l.text(n)
+	if !ok {
+		return 0
+	}
+	weight, ok := percent(s)
+	if !ok || weight <= 0 {
+		l.fault(n.pos, "expected a percentage above 0%% and at most 100%%, such as 90%%")
+	}
+	return weight
 }
 
 // status reads where the buyer tells what became of a post whose outcome is unknown.
@@ -136,10 +150,15 @@ func (l *loader) tree(e entry) {
 	}
 	listed := map[exchange.ContractID]pos{}
 	for _, item := range items {
-		t := l.table(item, "method", "window", "contracts")
+		t := l.table(item, "method", "rank", "window", "contracts")
 		tier := exchange.Tier{
 			Method: exchange.Method(l.word(t.opt("method"), 0, exchange.MethodAuction.String(), exchange.MethodPriority.String()) + 1),
 			Window: l.duration(t.opt("window"), 0, span{time.Millisecond, bidMax}),
+		}
+		if n := t.opt("rank"); n != nil {
+			if tier.Rank = exchange.RankBy(l.word(n, 0, "bid", "expected")); tier.Method != exchange.MethodAuction {
+				l.fault(n.pos, "rank says how an auction orders its bids; a tier of method %s has an order of its own", tier.Method)
+			}
 		}
 		names := t.need("contracts")
 		contracts := l.list(names)

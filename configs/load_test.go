@@ -194,8 +194,8 @@ func TestExampleUncommented(t *testing.T) {
 		t.Fatal(err)
 	}
 	optional := regexp.MustCompile(`(?m)^( *)# ([a-z_0-9]+: )`)
-	if n := len(optional.FindAll(text, -1)); n != 18 {
-		t.Errorf("found %d optional keys, want 18", n)
+	if n := len(optional.FindAll(text, -1)); n != 20 {
+		t.Errorf("found %d optional keys, want 20", n)
 	}
 	cfg := mustLoad(t, optional.ReplaceAllString(string(text), "$1$2"))
 	if !cfg.Market.ByName["acme-west"].Paused || cfg.Bidder.Contracts[0].Secret == nil {

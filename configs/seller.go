@@ -44,7 +44,7 @@ func (l *loader) campaign(e entry, s *exchange.Seller) {
 	}
 	l.campaigns[id] = e.pos
 	t := l.table(e.value, "vertical", "tree", "window", "post_wait", "quote_ttl", "floor", "margin", "margin_min", "rate",
-		"show_buyers", "consent", "caps", "skins", "spec_sha256")
+		"attempts", "show_buyers", "consent", "caps", "skins", "spec_sha256")
 	c := &exchange.Campaign{
 		ID:              id,
 		Seller:          s,
@@ -56,6 +56,7 @@ func (l *loader) campaign(e entry, s *exchange.Seller) {
 		Floor:           l.money(t.opt("floor"), 0),
 		Margin:          l.margin(t.opt("margin")),
 		MarginMin:       l.margin(t.opt("margin_min")),
+		Attempts:        int(l.integer(t.opt("attempts"), 0, 1, 1000)),
 		ShowBuyers:      l.boolean(t.opt("show_buyers")),
 		ConsentRequired: l.word(t.opt("consent"), 0, "optional", "required") == 1,
 		Caps:            l.caps(t.opt("caps"), owner{"campaign", e.key, exchange.ReasonCapCampaign, exchange.ReasonCapCampaign}),

@@ -33,6 +33,8 @@ type Candidate struct {
 	Payout   Money      `json:"payout,omitempty"`
 	Elapsed  Millis     `json:"elapsed_ms,omitempty"`
 	Detail   string     `json:"detail,omitempty"`
+	Index    Money      `json:"index,omitempty"` // what it was ranked by, where that was not the bid
+	Odds     Odds       `json:"odds,omitzero"`   // and what was expected of a post to it
 }
 
 // Excluded counts the contracts that could not see the lead for one reason.

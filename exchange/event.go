@@ -210,6 +210,7 @@ type PostEnded struct {
 	Status       LeadStatus `json:"status"`                // of the lead; LeadOpen: another attempt follows
 	LeadReason   Reason     `json:"lead_reason,omitempty"` // why not sold, or unknown
 	ElapsedMs    uint32     `json:"elapsed_ms"`            // from the request's arrival
+	NoTime       bool       `json:"no_time,omitempty"`     // another buyer would have had it, but did not fit in the seller's wait
 }
 
 // LeadRefused ends a lead that no buyer was ever sent.

@@ -53,6 +53,7 @@ type Campaign struct {
 	MarginMin       Margin
 	PingsPerSecond  int // 0: no limit
 	PostsPerSecond  int
+	Attempts        int  // buyers that a lead is posted to at most; 0: as many as fit in the wait
 	ShowBuyers      bool // whether bids carry buyer_name
 	ConsentRequired bool
 	Caps            []Cap
@@ -101,6 +102,7 @@ type Contract struct {
 
 	PingTimeout time.Duration
 	MaxBid      Money // 0: not declared; a bid above it is a buyer_error
+	BidWeight   PPM   // what its bids are ranked at, never what they pay; 0: the whole
 	PostTimeout time.Duration
 	OnUnknown   OnUnknown
 
@@ -193,6 +195,15 @@ func (m Method) String() string {
 	return methodWords[m]
 }
 
+// RankBy is what an auction ranks bids by.
+type RankBy uint8
+
+// The ways. RankBid is the default: nothing is guessed.
+const (
+	RankBid      RankBy = iota // the bid
+	RankExpected               // what the bid is worth, by how earlier posts to its contract ended
+)
+
 // Tree is a campaign's ordered tiers.
 type Tree struct {
 	ID    TreeID
@@ -202,6 +213,7 @@ type Tree struct {
 // Tier is one step of a tree.
 type Tier struct {
 	Method    Method
+	Rank      RankBy        // what an auction goes by
 	Window    time.Duration // 0: all that is left
 	Contracts []*Contract
 }

@@ -33,6 +33,7 @@ var (
 
 // versionOf returns the version in which events of a kind are written. Older ones are read for ever.
 //
+//	post_ended 2: with no_time
 //	post_started 2: with the token; 3: with cookie and coupon
 //	lead_refused 2: with cookie and coupon
 //	offer_set 2: with the finer terms
@@ -41,7 +42,7 @@ func versionOf(k exchange.EventKind) uint8 {
 	switch k {
 	case exchange.KindPostStarted:
 		return 3
-	case exchange.KindLeadRefused, exchange.KindOfferSet, exchange.KindClicked:
+	case exchange.KindPostEnded, exchange.KindLeadRefused, exchange.KindOfferSet, exchange.KindClicked:
 		return 2
 	default:
 		return 1

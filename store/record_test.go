@@ -126,8 +126,10 @@ func TestOlderRecords(t *testing.T) {
 	offer.OfferRules = exchange.OfferRules{}
 	click := filled(exchange.KindClicked).(*exchange.Clicked)
 	click.View, click.Prev, click.Coupon = false, exchange.ClickID{}, ""
+	ended := filled(exchange.KindPostEnded).(*exchange.PostEnded)
+	ended.NoTime = false
 	for file, want := range map[string]exchange.Event{
-		"post_started-1": &first, "post_started-2": started, "lead_refused-1": refused, "offer_set-1": offer, "click-1": click,
+		"post_ended-1": ended, "post_started-1": &first, "post_started-2": started, "lead_refused-1": refused, "offer_set-1": offer, "click-1": click,
 	} {
 		text, err := os.ReadFile(filepath.Join("testdata", file+"-filled.hex"))
 		if err != nil {

@@ -198,7 +198,8 @@ func testAuction(w *world) *exchange.Auction {
 			{Text: "85001", Set: true}, {Text: "41", Num: 41, Set: true}, {Text: "MARKER", Set: true}, {Text: "a \"b\"\n\x7f\xffé", Set: true},
 		}},
 		Candidates: []exchange.Candidate{
-			{Name: "acme-west", Leg: 1, Bid: 21_500_000, Payout: 17_200_000, Elapsed: exchange.Millis(1_500_000)},
+			{Name: "acme-west", Leg: 1, Bid: 21_500_000, Payout: 17_200_000, Elapsed: exchange.Millis(1_500_000),
+				Index: 19_000_000, Odds: exchange.Odds{Accept: 700_000, Unknown: 10_000, UnknownSold: 500_000, Return: 50_000}},
 			{Name: "zenith-us", Reason: exchange.ReasonTimeout, Detail: "no answer"},
 		},
 		Excluded: []exchange.Excluded{{Reason: exchange.ReasonHours, Count: 3}, {Reason: exchange.ReasonFiltered, Count: 1}},

@@ -166,6 +166,7 @@ func (o *object) candidates(all []exchange.Candidate) {
 			o.millis("elapsed_ms", time.Duration(c.Elapsed))
 		}
 		o.text("detail", c.Detail)
+		o.odds(c)
 		o.buf = append(o.buf, '}')
 	}
 	o.buf = append(o.buf, ']')
@@ -186,4 +187,19 @@ func appendAttempt(dst []byte, a *Attempt) []byte {
 	o.millis("elapsed_ms", a.Elapsed)
 	o.text("detail", a.Detail)
 	return append(o.buf, '}')
+}
+
+// odds writes what a ranked candidate was ranked by.
+func (o *object) odds(c *exchange.Candidate) {
+	if c.Index == 0 {
+		return
+	}
+	o.money("index", c.Index)
+	o.name("odds")
+	o.buf = append(o.buf, '{')
+	o.number("accept_ppm", int64(c.Odds.Accept))
+	o.number("unknown_ppm", int64(c.Odds.Unknown))
+	o.number("unknown_sold_ppm", int64(c.Odds.UnknownSold))
+	o.number("return_ppm", int64(c.Odds.Return))
+	o.buf = append(o.buf, '}')
 }

@@ -15,12 +15,13 @@ import (
 const (
 	tapeAuction byte = 1
 	tapeAttempt byte = 2
+	tapeRanked  byte = 3 // an auction with indexes and odds
 	tapeJSON    byte = '{'
 )
 
 // appendTapeAuction appends a's record.
 func appendTapeAuction(dst []byte, a *exchange.Auction) []byte {
-	w := wire{buf: append(dst, tapeAuction)}
+	w := wire{buf: append(dst, tapeRanked), version: tapeRanked}
 	walkAuction(&w, a)
 	return w.buf
 }
@@ -37,11 +38,11 @@ func tapeText(dst, record []byte) ([]byte, error) {
 	if len(record) == 0 {
 		return dst, errTruncated
 	}
-	w := wire{buf: record[1:], decode: true}
+	w := wire{buf: record[1:], decode: true, version: record[0]}
 	switch record[0] {
 	case tapeJSON:
 		return append(dst, record...), nil
-	case tapeAuction:
+	case tapeAuction, tapeRanked:
 		var a exchange.Auction
 		walkAuction(&w, &a)
 		if err := w.end(); err != nil {
@@ -127,6 +128,15 @@ func walkCandidates(w *wire, all *[]exchange.Candidate) {
 		signed(w, &c.Payout)
 		signed(w, &c.Elapsed)
 		text(w, &c.Detail)
+		if w.version < tapeRanked {
+			continue
+		}
+		if signed(w, &c.Index); c.Index != 0 {
+			signed(w, &c.Odds.Accept)
+			signed(w, &c.Odds.Unknown)
+			signed(w, &c.Odds.UnknownSold)
+			signed(w, &c.Odds.Return)
+		}
 	}
 }
 

@@ -172,4 +172,7 @@ func walkEnded(w *wire, ev *exchange.PostEnded) {
 	unsigned(w, &ev.Status)
 	unsigned(w, &ev.LeadReason)
 	unsigned(w, &ev.ElapsedMs)
+	if w.version >= 2 {
+		boolean(w, &ev.NoTime)
+	}
 }

@@ -83,8 +83,8 @@ func (t *Terms) compare(a, b Leg) int {
 		return cmp.Compare(a.Tier, b.Tier)
 	}
 	if t.Method == exchange.MethodAuction {
-		if a.Amount != b.Amount {
-			return cmp.Compare(b.Amount, a.Amount)
+		if x, y := Weighed(a.Contract, a.Amount), Weighed(b.Contract, b.Amount); x != y {
+			return cmp.Compare(y, x)
 		}
 		if x, y := lot(&t.Ping, a.Contract.ID), lot(&t.Ping, b.Contract.ID); x != y {
 			return cmp.Compare(y, x)

@@ -29,6 +29,14 @@ func Index(bid exchange.Money, o exchange.Odds, again exchange.PPM) exchange.Mon
 	return exchange.Money(min(q, uint64(exchange.MoneyMax)))
 }
 
+// Weighed returns what a bid is ranked at, by the weight that an operator gave its contract.
+func Weighed(c *exchange.Contract, bid exchange.Money) exchange.Money {
+	if c.BidWeight == 0 || bid <= 0 {
+		return bid
+	}
+	return c.BidWeight.Of(bid)
+}
+
 // Prospect is a leg with what is expected of it.
 type Prospect struct {
 	Leg

@@ -37,6 +37,7 @@ type Book struct {
 	inDoubtValue exchange.Money   // their bids
 	oldest       int64            // the least of doubts, 0: to be looked for
 	conflicts    map[LegKey]Conflict
+	evidence     *evidence
 }
 
 type capState struct {
@@ -77,7 +78,7 @@ type OpenLeg struct {
 func New() *Book {
 	b := &Book{
 		byID: make(map[exchange.CapID]int), open: make(map[exchange.LeadID][]OpenLeg),
-		offers: make(map[exchange.OfferID]exchange.OfferSet), doubts: make(map[LegKey]int64), conflicts: make(map[LegKey]Conflict),
+		offers: make(map[exchange.OfferID]exchange.OfferSet), doubts: make(map[LegKey]int64), conflicts: make(map[LegKey]Conflict), evidence: newEvidence(),
 	}
 	b.caps.Store(new([]*capState))
 	return b
@@ -216,8 +217,10 @@ func (b *Book) Apply(e exchange.Entry) {
 		c := b.cap(ev.Cap)
 		c.per, c.unit, c.limit = ev.Per, ev.Unit, ev.Limit
 	case *exchange.PostStarted:
+		b.evidence.start(ev)
 		b.start(e.At, ev)
 	case *exchange.PostEnded:
+		b.evidence.ended(e.At, &b.open[ev.LeadID][b.mustFind(ev.LeadID, ev.Attempt)], ev)
 		switch ev.Outcome {
 		case exchange.OutcomeAccepted:
 			b.close(ev.LeadID, ev.Attempt, true)
@@ -226,8 +229,11 @@ func (b *Book) Apply(e exchange.Entry) {
 		default:
 			b.close(ev.LeadID, ev.Attempt, false)
 		}
+		b.letGo(ev.LeadID, ev.Status)
 	case *exchange.LegSettled:
+		b.evidence.settled(e.At, &b.open[ev.LeadID][b.mustFind(ev.LeadID, ev.Attempt)], ev.Accepted)
 		b.close(ev.LeadID, ev.Attempt, ev.Accepted)
+		b.letGo(ev.LeadID, ev.Status)
 	case *exchange.LegConflict:
 		key := LegKey{ev.LeadID, ev.Attempt}
 		b.conflicts[key] = Conflict{LegKey: key, Accepted: ev.Accepted, By: ev.By, At: e.At}
@@ -297,6 +303,14 @@ func (b *Book) close(lead exchange.LeadID, attempt uint16, commit bool) {
 		return
 	}
 	b.open[lead] = slices.Delete(legs, i, i+1)
+}
+
+// letGo forgets whose a lead is once nothing more can come of it: nothing is
+// open, and no other attempt follows.
+func (b *Book) letGo(lead exchange.LeadID, status exchange.LeadStatus) {
+	if status != exchange.LeadOpen && len(b.open[lead]) == 0 {
+		delete(b.evidence.campaigns, lead)
+	}
 }
 
 func (c *capState) window(start int64) *capWindow {

@@ -35,6 +35,9 @@ func TestReplayAndSnapshotGiveTheSameBook(t *testing.T) {
 			t.Fatalf("restored at %d:\n%s\nwhole:\n%s", cut, restored.Snapshot(), whole.Snapshot())
 		}
 		checkDoubts(t, events, whole)
+		if len(whole.evidence.campaigns) > len(whole.open) {
+			t.Fatalf("%d campaigns are kept for %d open leads", len(whole.evidence.campaigns), len(whole.open))
+		}
 		for _, use := range whole.Caps() {
 			held, committed := recount(events, use.Cap, use.Start)
 			if use.Held != held || use.Committed != committed {
@@ -109,7 +112,9 @@ func randomJournal(t *rapid.T) (events []exchange.Entry) {
 				continue
 			}
 			id := exchange.LeadID{0: byte(n >> 8), 1: byte(n), 2: 1}
-			add(&exchange.PostStarted{LeadID: id, Attempt: 1, Sale: exchange.SaleExclusive, Bid: 5, Holds: holds})
+			facts := &exchange.LeadFacts{Campaign: exchange.CampaignID(rapid.SampledFrom([]string{"x", "y"}).Draw(t, "campaign")), Test: rapid.Bool().Draw(t, "test")}
+			contract := exchange.ContractID(rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "contract"))
+			add(&exchange.PostStarted{LeadID: id, Attempt: 1, Lead: facts, Contract: contract, Sale: exchange.SaleExclusive, Bid: 5, Holds: holds})
 			open = append(open, leg{id: id})
 		default:
 			if len(open) == 0 {
@@ -118,7 +123,7 @@ func randomJournal(t *rapid.T) (events []exchange.Entry) {
 			i := rapid.IntRange(0, len(open)-1).Draw(t, "which")
 			if open[i].unknown {
 				accepted := rapid.Bool().Draw(t, "accepted")
-				add(&exchange.LegSettled{LeadID: open[i].id, Attempt: 1, Accepted: accepted})
+				add(&exchange.LegSettled{LeadID: open[i].id, Attempt: 1, Accepted: accepted, Status: exchange.LeadSold})
 				if rapid.Bool().Draw(t, "conflict") {
 					add(&exchange.LegConflict{LeadID: open[i].id, Attempt: 1, Accepted: !accepted, By: exchange.SettledByBuyer})
 					if rapid.Bool().Draw(t, "closed") {
@@ -129,7 +134,7 @@ func randomJournal(t *rapid.T) (events []exchange.Entry) {
 				continue
 			}
 			outcome := exchange.Outcome(rapid.IntRange(1, 4).Draw(t, "outcome"))
-			add(&exchange.PostEnded{LeadID: open[i].id, Attempt: 1, Outcome: outcome})
+			add(&exchange.PostEnded{LeadID: open[i].id, Attempt: 1, Outcome: outcome, Status: exchange.LeadPending, NoTime: rapid.Bool().Draw(t, "noTime")})
 			if open[i].unknown = outcome == exchange.OutcomeUnknown; !open[i].unknown {
 				open = append(open[:i], open[i+1:]...)
 			}

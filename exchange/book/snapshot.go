@@ -19,6 +19,7 @@ type snapshot struct {
 	Open   []snapshotLeg   `json:"open"`
 	// Left out while empty, as in snapshots from before there were any.
 	Conflicts []snapshotConflict `json:"conflicts,omitempty"`
+	Evidence  *snapshotEvidence  `json:"evidence,omitempty"`
 }
 
 type snapshotOffer struct {
@@ -53,6 +54,7 @@ type snapshotLeg struct {
 	Holds     []exchange.Hold     `json:"holds"`
 	Since     int64               `json:"since"`
 	Unknown   bool                `json:"unknown"`
+	Campaign  exchange.CampaignID `json:"campaign,omitempty"` // left out of a test
 }
 
 type snapshotConflict struct {
@@ -89,6 +91,7 @@ func (b *Book) Snapshot() []byte {
 		s.Open = append(s.Open, snapshotLeg{
 			Lead: hex.EncodeToString(l.LeadID[:]), Attempt: l.Attempt, Contract: l.Contract, Buyer: l.Buyer, Bid: int64(l.Bid),
 			Sale: uint8(l.Sale), OnUnknown: uint8(l.OnUnknown), Holds: l.Holds, Since: l.Since, Unknown: l.Unknown,
+			Campaign: b.evidence.campaigns[l.LeadID],
 		})
 	})
 	slices.SortFunc(s.Open, func(x, y snapshotLeg) int {
@@ -99,6 +102,7 @@ func (b *Book) Snapshot() []byte {
 			Lead: hex.EncodeToString(c.LeadID[:]), Attempt: c.Attempt, Accepted: c.Accepted, By: uint8(c.By), At: c.At,
 		})
 	}
+	s.Evidence = b.evidence.snapshot()
 	out, err := json.Marshal(s)
 	if err != nil {
 		panic("BUG: cannot encode a snapshot: " + err.Error())
@@ -140,6 +144,9 @@ func Restore(data []byte) (b *Book, err error) {
 			return nil, err
 		}
 		b.open[leg.LeadID] = append(b.open[leg.LeadID], leg)
+		if sl.Campaign != "" {
+			b.evidence.campaigns[leg.LeadID] = sl.Campaign
+		}
 		if leg.Unknown {
 			b.addDoubt(&leg)
 		}
@@ -151,6 +158,7 @@ func Restore(data []byte) (b *Book, err error) {
 		}
 		b.conflicts[c.LegKey] = c
 	}
+	b.evidence.restore(s.Evidence)
 	return b, nil
 }
 

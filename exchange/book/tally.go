@@ -56,11 +56,8 @@ func (t *Tally) fade(at int64) {
 	}
 }
 
-// Ended counts one post.
+// Ended counts one post that the buyer got.
 func (t *Tally) Ended(at int64, outcome exchange.Outcome) {
-	if outcome == exchange.OutcomeNotDelivered || outcome == exchange.OutcomeNone {
-		return // it says nothing of what the buyer would have done
-	}
 	t.fade(at)
 	for _, n := range t.counts() {
 		*n -= *n / tallyPosts

@@ -93,6 +93,7 @@ func (j *journey) end(c *candidate, r *exchange.Receipt) (next *candidate, ended
 	var started *exchange.PostStarted
 	if goesOn {
 		next, started = j.pick(now)
+		ended.NoTime = next == nil && j.skipped == exchange.ReasonNoTime
 	}
 	if next != nil {
 		ended.Status = exchange.LeadOpen

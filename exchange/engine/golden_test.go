@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -77,6 +79,8 @@ func (h *story) run(t *testing.T, d *datadriven.TestData) string {
 	case "rest":
 		settled, left, ok := h.engine.AssumeUnsold(exchange.BuyerID(d.CmdArgs[0].Key), time.Now().Add(-mustDuration(arg(d, "older"))))
 		out = fmt.Sprintf("settled %d, left %d, ok %t\n", settled, left, ok)
+	case "repeat":
+		return h.repeat(d)
 	case "doubts":
 		return h.doubts()
 	case "looked":
@@ -352,6 +356,27 @@ func (h *story) outcome(d *datadriven.TestData) string {
 	words := [...]string{"settled", "settled before", "conflict", "not found", "ambiguous", "in flight", "failed"}
 	settled, _ := h.engine.Settle(v)
 	return words[settled] + "\n"
+}
+
+// repeat sells a number of leads directly, each of another person, and counts the contracts that were posted to.
+func (h *story) repeat(d *datadriven.TestData) string {
+	h.world.buyers.delivered = nil
+	for n := range mustInt(d.CmdArgs[0].Key) {
+		req := h.directRequest(d)
+		h.told++ // a person of its own for each
+		req.Values[slotPhone] = exchange.Value{Text: fmt.Sprint("repeat-", h.told, "-", n), Set: true}
+		h.engine.Direct(req)
+	}
+	counts := map[string]int{}
+	for _, name := range h.world.buyers.delivered {
+		counts[name]++
+	}
+	var out strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Fprintf(&out, "%s posted to %d times\n", name, counts[name])
+	}
+	h.told = len(h.disk.entries)
+	return out.String()
 }
 
 // doubts lists what is in doubt and in conflict.

@@ -255,6 +255,9 @@ func sameFields(a, b *exchange.Vertical) bool {
 // pick returns the next candidate that may have the lead now, with the event
 // that starts its attempt. The engine's lock is held.
 func (j *journey) pick(now time.Time) (*candidate, *exchange.PostStarted) {
+	if j.campaign.Attempts > 0 && len(j.view.Legs) >= j.campaign.Attempts {
+		return nil, nil
+	}
 	for ; j.next < len(j.candidates); j.next++ {
 		c := &j.candidates[j.next]
 		reason, holds := j.admit(c, now)

@@ -23,11 +23,11 @@ const (
 // world is a market written as lines of text, and its buyers with what they will say:
 //
 //	seller NAME [cap=PER/UNIT/LIMIT]...
-//	campaign NAME seller=S [floor= margin= margin_min= window= post_wait= ttl= pings= posts= consent cap=..]
+//	campaign NAME seller=S [floor= margin= margin_min= window= post_wait= ttl= pings= posts= attempts= consent cap=..]
 //	buyer NAME [cap=..]
-//	contract NAME buyer=B (price=P | bid=A[,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue sale=shared paused cap=.. state=AZ]
+//	contract NAME buyer=B (price=P | bid=A[,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue weight=90% sale=shared paused cap=.. state=AZ]
 //	         [status=V[,V..] every= status_takes= token idempotent settle=sold|unsold/AFTER]
-//	tier auction|priority CONTRACT...
+//	tier auction|expected|priority CONTRACT...    (expected: an auction by what bids are worth)
 //	duplicate WITHIN [buyer]
 //
 // A bid is an amount, none, hang or error; a post accept, reject,
@@ -226,6 +226,9 @@ func (w *world) line(v *exchange.Vertical, words []string) bool {
 		if name == "priority" {
 			tier.Method = exchange.MethodPriority
 		}
+		if name == "expected" {
+			tier.Rank = exchange.RankExpected
+		}
 		for _, id := range words[2:] {
 			tier.Contracts = append(tier.Contracts, m.ByName[exchange.ContractID(id)])
 		}
@@ -263,6 +266,8 @@ func readCampaign(m *exchange.Market, c *exchange.Campaign, words []string) bool
 			c.PingsPerSecond = mustInt(value)
 		case "posts":
 			c.PostsPerSecond = mustInt(value)
+		case "attempts":
+			c.Attempts = mustInt(value)
 		case "consent":
 			c.ConsentRequired = true
 		case "cap":
@@ -297,6 +302,8 @@ func readContract(m *exchange.Market, c *exchange.Contract, script *contractScri
 			c.PingTimeout = mustDuration(value)
 		case "on_unknown":
 			c.OnUnknown = exchange.OnUnknownContinue
+		case "weight":
+			c.BidWeight = readMargin(value).Rate
 		case "sale":
 			c.Sale = exchange.SaleShared
 		case "status":

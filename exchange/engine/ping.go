@@ -64,6 +64,7 @@ type auctionRun struct {
 	took    []time.Duration // by bid: how long the buyer took
 	byPlace []int           // by place in the tier: the candidate's index in record
 	legs    []auction.Leg
+	ranks   ranking
 	known   []exchange.BuyerID // who said that they have the person already: later tiers do not ask them
 	tier    int                // of the legs
 	reason  exchange.Reason    // why there are no legs
@@ -214,6 +215,9 @@ func (e *Engine) runAuction(run *auctionRun, t *terms) {
 		e.askTier(run, t, i, contracts)
 		run.terms.Method = tree.Tiers[i].Method
 		run.legs = auction.Clear(&run.terms, run.bids, run.legs[:0])
+		if tree.Tiers[i].Rank == exchange.RankExpected {
+			run.ranks.reorder(e.book, t, run.legs)
+		}
 		e.noteTier(run, i, len(contracts))
 		if len(run.legs) > 0 {
 			run.tier, run.reason = i, exchange.ReasonNone
@@ -356,6 +360,9 @@ func (e *Engine) noteTier(run *auctionRun, tier, places int) {
 	}
 	for i := range run.legs {
 		c := &run.record.Candidates[run.byPlace[run.legs[i].Place]]
+		if len(run.ranks.prospects) > 0 {
+			c.Index, c.Odds = run.ranks.prospects[i].Index, run.ranks.prospects[i].Odds
+		}
 		if c.Leg = exchange.LegNo(i + 1); i == 0 {
 			c.Reason = exchange.ReasonNone
 		}
@@ -387,6 +394,7 @@ func (e *Engine) release(run *auctionRun) {
 	clear(run.ask.Answers)
 	clear(run.bids)
 	clear(run.legs[:cap(run.legs)])
+	run.ranks.reset()
 	clear(run.record.Candidates)
 	run.query, run.ask.Lead, run.record.Lead, run.asked = pingtree.Query{}, nil, nil, 0
 	e.runs.Put(run)
