@@ -73,7 +73,12 @@ func New(deps Deps) (*Attribution, error) {
 	if a.state, err = readState(deps.Space); err != nil {
 		return nil, fmt.Errorf("cannot read attribution's state: %w", err)
 	}
-	a.fold.vault = deps.Vault
+	if a.state.cursor == 1 && a.state.quiet > 0 {
+		if err := a.beginAnew(); err != nil {
+			return nil, fmt.Errorf("cannot make attribution's records anew: %w", err)
+		}
+	}
+	a.fold.vault, a.fold.horizon = deps.Vault, a.state.horizon
 	if a.fold.terms, err = loadTerms(deps.Space); err != nil {
 		return nil, err
 	}
@@ -81,6 +86,20 @@ func New(deps Deps) (*Attribution, error) {
 	a.desk.Store(&desk{})
 	a.met = newCounters(deps.Metrics, a)
 	return a, nil
+}
+
+// beginAnew removes records of an earlier form: the journal tells all of it
+// again. Postbacks stay as they are, and none is made a second time.
+func (a *Attribution) beginAnew() error {
+	a.log.Warn().Uint64("seq", a.state.quiet).Msg("credits are in an earlier form; they are made anew from the journal")
+	return a.deps.Space.Commit(true, func(b Batch) {
+		for _, prefix := range [...]string{
+			prefixTerms, prefixClick, prefixOpen, prefixSale, prefixLead, prefixLedger, prefixAwaited, prefixTold,
+		} {
+			b.DeleteRange([]byte(prefix), after(prefix))
+		}
+		b.Set([]byte(keyState), a.state.encode())
+	})
 }
 
 func newCounters(set *metrics.Set, a *Attribution) (c counters) {
@@ -176,11 +195,16 @@ func (a *Attribution) failed(err error) {
 func (a *Attribution) step(max int) (int, error) {
 	start := time.Now()
 	next, terms := a.state, a.fold.terms
+	a.fold.horizon = next.horizon
 	over := &a.over
 	over.reset()
 	a.fold.view = over
 	intake := a.sender.NewIntake()
-	a.fold.settled = intake.Settled
+	a.fold.settled = func(seq uint64, seller exchange.SellerID, lead exchange.LeadID) {
+		if seq >= next.quiet {
+			intake.Settled(seq, seller, lead)
+		}
+	}
 	desk := a.desk.Load()
 	var sales []*Sale
 	cursor, err := a.deps.Journal.Read(next.cursor, max, func(e exchange.Entry) error {
@@ -188,17 +212,26 @@ func (a *Attribution) step(max int) (int, error) {
 			return fmt.Errorf("journal told seq %d, expected %d", e.Seq, next.cursor)
 		}
 		next.cursor++
-		desk.clicked(intake, a.deps.Vault, e)
 		sale, err := a.fold.apply(e)
-		if err != nil || sale == nil {
+		if err != nil {
 			return err
+		}
+		loud := e.Seq >= next.quiet
+		if loud {
+			desk.clicked(intake, a.deps.Vault, e)
+		}
+		if sale == nil {
+			return nil
 		}
 		next.totals.add(sale)
 		sales = append(sales, sale)
-		desk.notify(intake, a.deps.Vault, sale)
+		if loud {
+			desk.notify(intake, a.deps.Vault, sale)
+		}
 		return nil
 	})
 	n := int(next.cursor - a.state.cursor)
+	next.horizon = a.fold.horizon
 	if err == nil && cursor != next.cursor {
 		err = fmt.Errorf("journal goes on at seq %d after %d entries from %d", cursor, n, a.state.cursor)
 	}

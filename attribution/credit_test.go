@@ -80,14 +80,21 @@ func (s *story) event(d *datadriven.TestData) exchange.Event {
 		window, _ := time.ParseDuration(arg(d, "window", "720h"))
 		rate := int64(250_000)
 		d.MaybeScanArgs(s.t, "ppm", &rate)
-		of := map[string]exchange.CommissionBase{"payout": exchange.OfPayout, "revenue": exchange.OfRevenue, "margin": exchange.OfMargin}
+		of := map[string]exchange.CommissionBase{"payout": exchange.OfPayout, "revenue": exchange.OfRevenue, "margin": exchange.OfMargin, "amount": exchange.OfAmount}
 		by := map[string]exchange.CommissionPayer{"seller": exchange.PaidBySeller, "house": exchange.PaidByHouse}
-		return &exchange.OfferSet{Offer: exchange.OfferID(name), Model: exchange.LastTouch, WindowSec: int64(window / time.Second), Removed: d.HasArg("removed"),
+		models := map[string]exchange.Model{"last_touch": exchange.LastTouch, "first_touch": exchange.FirstTouch, "last_non_direct": exchange.LastNonDirect}
+		return &exchange.OfferSet{Offer: exchange.OfferID(name), Model: models[arg(d, "model", "last_touch")], OfferRules: s.rules(d), WindowSec: int64(window / time.Second), Removed: d.HasArg("removed"),
 			Commission: exchange.Commission{Rate: exchange.PPM(rate), Of: of[arg(d, "of", "payout")], PaidBy: by[arg(d, "by", "seller")]}}
 	case "click":
 		s.clicks[name] = s.minter.Click(at)
 		return &exchange.Clicked{ClickID: s.clicks[name], Offer: exchange.OfferID(arg(d, "offer", "auto")), Affiliate: exchange.AffiliateID(arg(d, "aff", "")),
-			Foreign: fake.Vault{}.Seal(`{"cid":"` + arg(d, "cid", "") + `","subs":["one"]}`)}
+			Foreign: fake.Vault{}.Seal(`{"cid":"` + arg(d, "cid", "") + `","subs":["one"]}`),
+			View:    d.HasArg("view"), Prev: s.clicks[arg(d, "prev", "")], Coupon: exchange.AffiliateID(arg(d, "coupon", ""))}
+	case "convert":
+		var key exchange.Fingerprint
+		copy(key[:], arg(d, "event", "bought")+"/"+arg(d, "txid", ""))
+		return &exchange.Converted{ClickID: s.clicks[name], Event: arg(d, "event", "bought"), Key: key, Amount: s.money(arg(d, "amount", "0")),
+			Currency: "USD", Rejected: d.HasArg("rejected")}
 	case "post":
 		attempt := 1
 		d.MaybeScanArgs(s.t, "attempt", &attempt)
@@ -118,10 +125,25 @@ func (s *story) event(d *datadriven.TestData) exchange.Event {
 	return nil
 }
 
+func (s *story) rules(d *datadriven.TestData) exchange.OfferRules {
+	seconds := func(key string) int64 {
+		window, err := time.ParseDuration(arg(d, key, "0s"))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return int64(window / time.Second)
+	}
+	earn := map[string]exchange.EarnOn{"sold": exchange.EarnSold, "accepted": exchange.EarnAccepted, "confirmed": exchange.EarnConfirmed}
+	return exchange.OfferRules{ViewSec: seconds("views"), CouponFirst: d.HasArg("coupon-first"), EarnOn: earn[arg(d, "earn", "sold")],
+		NeedSold: d.HasArg("need-sold"), Event: arg(d, "event", ""), ConfirmSec: seconds("confirm"), FlatAmount: s.money(arg(d, "flat", "0"))}
+}
+
 func (s *story) facts(d *datadriven.TestData) *exchange.LeadFacts {
 	f := &exchange.LeadFacts{Seller: "north", Campaign: "north-auto", Vertical: "auto", Currency: arg(d, "currency", "USD"), Test: d.HasArg("test")}
 	f.Source.Affiliate = exchange.AffiliateID(arg(d, "aff", ""))
 	f.Source.Offer = exchange.OfferID(arg(d, "offer", ""))
+	f.Source.Coupon = exchange.AffiliateID(arg(d, "coupon", ""))
+	f.Source.Cookie = s.clicks[arg(d, "cookie", "")]
 	switch click := arg(d, "click", ""); {
 	case click == "forged":
 		text := []byte(s.minter.Click(epoch).String())
@@ -155,11 +177,24 @@ func (s *story) told() string {
 	var b strings.Builder
 	err := s.room.Sales(s.shown+1, func(sale Sale) bool {
 		s.shown = sale.Seq
-		if sale.Credited() {
-			own := valuesOf(fake.Vault{}, &sale, EventLeadSold)
-			fmt.Fprintf(&b, "credit seq=%d %s offer=%s %s %s theirs=%s\n", sale.Seq, sale.Affiliate, sale.Offer, sale.Amount, sale.Model, own[1])
-		} else {
-			fmt.Fprintf(&b, "uncredited seq=%d %s\n", sale.Seq, sale.Uncredited)
+		trigger := ""
+		if sale.Trigger != TriggerSold || sale.Of > 0 {
+			trigger = fmt.Sprintf(" %s of=%d", sale.Trigger, sale.Of)
+		}
+		if !sale.Credited() {
+			fmt.Fprintf(&b, "uncredited seq=%d %s%s\n", sale.Seq, sale.Uncredited, trigger)
+		}
+		for i := range sale.Credits {
+			c := &sale.Credits[i]
+			own := valuesOf(fake.Vault{}, &sale, c, EventLeadSold)
+			word := "credit"
+			if !sale.Credited() {
+				word = "pending"
+			}
+			fmt.Fprintf(&b, "%s seq=%d %s offer=%s %s %s theirs=%s%s\n", word, sale.Seq, c.Affiliate, sale.Offer, c.Amount, sale.rule.model, own[1], trigger)
+		}
+		if events := eventsOf(&sale); len(events) > 0 && sale.Trigger != TriggerSold || sale.Uncredited == WhyAwaiting {
+			fmt.Fprintf(&b, "  tells %s\n", strings.Join(events, " "))
 		}
 		for _, t := range sale.Touches {
 			fmt.Fprintf(&b, "  touch %s affiliate=%s offer=%s %s\n", t.Kind, t.Affiliate, t.Offer, t.Dropped)
@@ -188,7 +223,24 @@ func TestCredits(t *testing.T) {
 			s.t = t
 			if d.Cmd == "stats" {
 				st := s.room.Stats()
-				return fmt.Sprintf("sold=%d credits=%d commission=%s cursor=%d open=%d\n", st.Sold, st.Credits, st.Commission, st.Cursor, len(s.space.Dump(prefixOpen)))
+				more := ""
+				if st.Events.Told+st.Accepted.Told+st.Reversed > 0 {
+					more = fmt.Sprintf("events=%d/%d accepted=%d/%d reversed=%d awaited=%d\n", st.Events.Credited, st.Events.Told,
+						st.Accepted.Credited, st.Accepted.Told, st.Reversed, len(s.space.Dump(prefixAwaited)))
+				}
+				return fmt.Sprintf("sold=%d credits=%d commission=%s cursor=%d open=%d\n%s", st.Sold, st.Credits, st.Commission, st.Cursor, len(s.space.Dump(prefixOpen)), more)
+			}
+			if d.Cmd == "idle" {
+				n := 0
+				d.ScanArgs(t, "events", &n)
+				for range n {
+					s.journal.Append(s.at(d).UnixNano(), &exchange.LimitSet{})
+				}
+				s.step(7)
+				return s.told()
+			}
+			if d.Cmd == "kept" {
+				return fmt.Sprintf("%d clicks\n", len(s.space.Dump(prefixClick)))
 			}
 			s.journal.Append(s.at(d).UnixNano(), s.event(d))
 			s.step(batchMax)
@@ -213,7 +265,8 @@ func TestWithin(t *testing.T) {
 		{5, 6, 10, WhyNone},
 		{0, 1, 0, WhyOutsideWindow},
 	} {
-		if got := within(TouchClick, c.touch, c.sale, c.window); got != c.want {
+		touch := Touch{Kind: TouchClick, At: c.touch}
+		if got := within(&touch, c.sale, &terms{windowSec: c.window}); got != c.want {
 			t.Errorf("touch %d, sale %d, window %ds: %q, want %q", c.touch, c.sale, c.window, got, c.want)
 		}
 	}
@@ -224,7 +277,7 @@ func TestSplitByModel(t *testing.T) {
 	for model, want := range map[exchange.Model]int{exchange.FirstTouch: 1, exchange.LastTouch: 2} {
 		ts := touches()
 		shares := split(model, ts)
-		if len(shares) != 1 || shares[0].Touch != want || shares[0].Rate != exchange.Whole || ts[3-want].Dropped != WhyOutranked {
+		if len(shares) != 1 || shares[0].Touch != want || shares[0].Weight == 0 || ts[3-want].Dropped != WhyOutranked {
 			t.Errorf("%s: %+v, %+v", model, shares, ts)
 		}
 	}
@@ -249,7 +302,8 @@ func TestCommissionIsRoundedDownToTheMinorUnit(t *testing.T) {
 		{exchange.OfPayout, 0, "USD", "0.00", "0.00"},
 		{exchange.OfPayout, exchange.Whole, "USD", "13.35", "13.35"},
 	} {
-		got := commission(exchange.Commission{Rate: c.ppm, Of: c.of}, 19_990_000, 13_350_000, c.currency)
+		rule := terms{commission: exchange.Commission{Rate: c.ppm, Of: c.of}}
+		got := rule.pays(base{revenue: 19_990_000, payout: 13_350_000}, c.currency)
 		if got.String() != c.want || decimal(got, minorDigits(c.currency)) != c.text {
 			t.Errorf("%s of %s in %s: %s, %s", c.ppm, c.of, c.currency, got, decimal(got, minorDigits(c.currency)))
 		}

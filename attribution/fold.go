@@ -1,13 +1,9 @@
 package attribution
 
 import (
-	"encoding/base32"
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"vendue/exchange"
 )
@@ -19,6 +15,8 @@ type view interface {
 	create(key, value []byte) // set of a key that the space does not hold
 	add(key, value []byte)    // the same of one that the fold never reads again
 	del(key []byte)
+	// delRange removes the keys from lo up to, not including, hi. The fold never asks for them again.
+	delRange(lo, hi []byte)
 }
 
 // fold turns events into records. It is deterministic: the same journal and an
@@ -27,6 +25,7 @@ type fold struct {
 	view    view
 	vault   exchange.Vault
 	terms   map[exchange.OfferID]terms // replaced, never changed: a batch that fails goes back to the old map
+	horizon int64                      // Unix milliseconds: clicks made before it have left
 	orphans int                        // events of attempts whose start the journal did not tell
 	// settled, if not nil, hears of each lead whose last unknown attempt was settled: its seller was told pending.
 	settled func(seq uint64, seller exchange.SellerID, lead exchange.LeadID)
@@ -46,16 +45,18 @@ func loadTerms(space Space) (map[exchange.OfferID]terms, error) {
 	return all, nil
 }
 
-// apply moves the records on by one event. It returns the sale if the event is one.
+// apply moves the records on by one event. It returns the decision that the event led to, if any.
 func (f *fold) apply(e exchange.Entry) (*Sale, error) {
+	f.advance(e.At)
 	switch ev := e.Event.(type) {
 	case *exchange.OfferSet:
 		f.offerSet(ev)
 	case *exchange.Clicked:
-		c := click{seq: e.Seq, at: e.At, offer: ev.Offer, affiliate: ev.Affiliate, foreign: ev.Foreign}
-		f.view.set(clickKey(ev.ClickID), c.encode())
+		f.clicked(e, ev)
+	case *exchange.Converted:
+		return f.converted(e, ev)
 	case *exchange.PostStarted:
-		return nil, f.started(e.At, ev)
+		return f.started(e, ev)
 	case *exchange.PostEnded:
 		if ev.Outcome == exchange.OutcomeUnknown {
 			return nil, nil // it stays open until a leg_settled
@@ -68,33 +69,46 @@ func (f *fold) apply(e exchange.Entry) (*Sale, error) {
 }
 
 func (f *fold) offerSet(ev *exchange.OfferSet) {
-	t := terms{model: ev.Model, windowSec: ev.WindowSec, commission: ev.Commission, removed: ev.Removed}
+	t := terms{model: ev.Model, windowSec: ev.WindowSec, commission: ev.Commission, removed: ev.Removed, rules: ev.OfferRules}
 	f.terms = maps.Clone(f.terms)
 	f.terms[ev.Offer] = t
 	f.view.set(termsKey(ev.Offer), t.encode())
 }
 
-func (f *fold) started(at int64, ev *exchange.PostStarted) error {
-	attempt := openAttempt{no: ev.Attempt, at: at, contract: ev.Contract, buyer: ev.Buyer, revenue: ev.Bid, payout: ev.Payout}
+func (f *fold) clicked(e exchange.Entry, ev *exchange.Clicked) {
+	if f.gone(ev.ClickID) {
+		return // its clock was far behind the journal's
+	}
+	f.view.set(clickKey(ev.ClickID), clickOf(e, ev).encode())
+}
+
+func clickOf(e exchange.Entry, ev *exchange.Clicked) *click {
+	return &click{
+		seq: e.Seq, at: e.At, offer: ev.Offer, affiliate: ev.Affiliate, foreign: ev.Foreign, view: ev.View, prev: ev.Prev, coupon: ev.Coupon,
+	}
+}
+
+func (f *fold) started(e exchange.Entry, ev *exchange.PostStarted) (*Sale, error) {
+	attempt := openAttempt{no: ev.Attempt, at: e.At, contract: ev.Contract, buyer: ev.Buyer, revenue: ev.Bid, payout: ev.Payout}
 	if ev.Lead != nil { // the lead's first event: nothing is known of it
 		o := openLead{
-			at: at, seller: ev.Lead.Seller, currency: ev.Lead.Currency, test: ev.Lead.Test, source: ev.Lead.Source,
+			at: e.At, seller: ev.Lead.Seller, currency: ev.Lead.Currency, test: ev.Lead.Test, source: ev.Lead.Source,
 			attempts: []openAttempt{attempt},
 		}
 		f.view.create(openKey(ev.LeadID), o.encode())
-		return nil
+		return f.accepted(e, ev.LeadID, &o)
 	}
 	o, known, err := f.open(ev.LeadID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !known || len(o.attempts) >= openAttemptsMax {
 		f.orphans++
-		return nil
+		return nil, nil
 	}
 	o.attempts = append(o.attempts, attempt)
 	f.view.set(openKey(ev.LeadID), o.encode())
-	return nil
+	return nil, nil
 }
 
 func (f *fold) open(id exchange.LeadID) (o openLead, ok bool, err error) {
@@ -104,6 +118,29 @@ func (f *fold) open(id exchange.LeadID) (o openLead, ok bool, err error) {
 	}
 	o, err = decodeOpenLead(v)
 	return o, err == nil, err
+}
+
+// accepted decides the credit of a lead that goes to its first buyer. Where any
+// offer pays for that, each lead's decision is kept: Verify could not tell
+// otherwise, once its clicks have left, that there was none.
+func (f *fold) accepted(e exchange.Entry, lead exchange.LeadID, o *openLead) (*Sale, error) {
+	pays := false
+	for _, t := range f.terms {
+		pays = pays || t.rules.EarnOn == exchange.EarnAccepted
+	}
+	if !pays || o.test {
+		return nil, nil
+	}
+	s := &Sale{Seq: e.Seq, Trigger: TriggerAccepted, Lead: lead, At: e.At, Seller: o.seller, Currency: o.currency}
+	if err := f.decide(s, o); err != nil {
+		return nil, err
+	}
+	if s.Credited() && s.rule.rules.EarnOn != exchange.EarnAccepted {
+		s.Uncredited, s.Credits = WhyOnSale, nil
+	}
+	s.pay()
+	f.keep(s)
+	return s, nil
 }
 
 // end is how an attempt was resolved.
@@ -151,163 +188,74 @@ func (f *fold) sold(e end, o *openLead, attempt *openAttempt) (*Sale, error) {
 	if s.At == 0 {
 		s.At = attempt.at
 	}
-	foreigns, err := f.touch(s, o)
-	if err != nil {
+	if err := f.decide(s, o); err != nil {
 		return nil, err
 	}
-	f.decide(s, foreigns)
-	f.view.add(saleKey(s.Seq), s.encode())
-	f.view.add(leadKey(s.Lead, s.Seq), nil)
-	for _, p := range postingsOf(s) {
-		f.view.add(ledgerKey(p.Seq, p.Line), p.encode())
+	if s.Credited() {
+		switch rules := &s.rule.rules; {
+		case rules.EarnOn == exchange.EarnAccepted:
+			s.Uncredited, s.Credits = WhyOnAccept, nil
+		case rules.EarnOn == exchange.EarnConfirmed && !rules.NeedSold:
+			s.Uncredited, s.Credits = WhyOnEvent, nil
+		case rules.EarnOn == exchange.EarnConfirmed:
+			s.Uncredited = WhyAwaiting
+			if err := f.await(s, o.clicked()); err != nil {
+				return nil, err
+			}
+		}
 	}
+	s.pay()
+	f.keep(s)
 	return s, nil
 }
 
-// touch gathers what could earn credit, the strongest evidence first, and
-// beside each touch the affiliate's own ids. A click id in the lead speaks
-// alone: where it is forged, unknown or too old, nobody else steps in.
-func (f *fold) touch(s *Sale, o *openLead) (foreigns []exchange.Sealed, err error) {
-	var spoken bool
-	named := Touch{Kind: TouchNamed, At: o.at, Affiliate: o.source.Affiliate, Offer: o.source.Offer}
-	switch {
-	case !o.source.Click.IsZero():
-		t := Touch{Kind: TouchClick, At: o.source.Click.Time().UnixNano(), Click: o.source.Click, Dropped: WhyClickUnknown}
-		c, ok, err := f.click(o.source.Click, s.Seq)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			t.At, t.Affiliate, t.Offer, t.Dropped = c.at, c.affiliate, c.offer, WhyNone
-		}
-		if ok && c.affiliate == "" {
-			t.Dropped = WhyNoAffiliate
-			if named.Offer == "" {
-				named.Offer = c.offer
-			}
-		}
-		spoken = t.Dropped != WhyNoAffiliate
-		s.Touches, foreigns = append(s.Touches, t), append(foreigns, c.foreign)
-	case looksOurs(foreignID(f.vault, o.source.Foreign), o.at):
-		s.Touches, foreigns = append(s.Touches, Touch{Kind: TouchClick, Dropped: WhyClickForged}), append(foreigns, nil)
-		spoken = true
+// clicked is the click that an event would name to confirm the lead's sale.
+func (o *openLead) clicked() exchange.ClickID {
+	if o.source.Click.IsZero() {
+		return o.source.Cookie
 	}
-	if named.Affiliate != "" {
-		if spoken {
-			named.Dropped = WhyWeaker
-		}
-		s.Touches, foreigns = append(s.Touches, named), append(foreigns, o.source.Foreign)
-	}
-	return foreigns, nil
+	return o.source.Click
 }
 
-// click returns a click that the journal told of before seq.
-func (f *fold) click(id exchange.ClickID, seq uint64) (c click, ok bool, err error) {
-	v, ok, err := f.view.get(clickKey(id))
-	if err != nil || !ok {
-		return c, false, err
-	}
-	c, err = decodeClick(v)
-	return c, err == nil && c.seq < seq, err
-}
-
-// decide drops the touches that the offers' terms exclude and gives the credit.
-func (f *fold) decide(s *Sale, foreigns []exchange.Sealed) {
-	var rule terms
-	for i := range s.Touches {
-		t := &s.Touches[i]
-		if t.Dropped != WhyNone {
-			continue
-		}
-		if t.Offer == "" {
-			t.Offer = f.onlyOffer()
-		}
-		found, ok := f.terms[t.Offer]
-		switch {
-		case t.Offer == "":
-			t.Dropped = WhyNoOffer
-		case !ok:
-			t.Dropped = WhyOfferUnknown
-		case found.removed:
-			t.Dropped = WhyOfferRemoved
-		default:
-			t.Dropped = within(t.Kind, t.At, s.At, found.windowSec)
-			rule = found
-			s.Model, s.WindowSec, s.Terms = rule.model, rule.windowSec, rule.commission
-		}
-	}
-	shares := split(rule.model, s.Touches)
-	if len(shares) == 0 {
-		s.Uncredited = reasonOf(s.Touches)
+// pay parts the commission among the credits.
+func (s *Sale) pay() {
+	if len(s.Credits) == 0 {
 		return
 	}
-	won := &s.Touches[shares[0].Touch]
-	s.Affiliate, s.Offer, s.Click, s.Foreign = won.Affiliate, won.Offer, won.Click, foreigns[shares[0].Touch]
-	s.Amount = commission(s.Terms, s.Revenue, s.Payout, s.Currency)
-}
-
-// reasonOf is why nobody earned: what became of the last touch that was heard.
-func reasonOf(touches []Touch) Why {
-	why := WhyDirect
-	for i := range touches {
-		if touches[i].Dropped != WhyWeaker {
-			why = touches[i].Dropped
-		}
+	shares := make([]Share, len(s.Credits))
+	for i := range s.Credits {
+		shares[i] = Share{Touch: s.Credits[i].Touch, Weight: s.Credits[i].Weight}
 	}
-	return why
-}
-
-// onlyOffer is the offer of a lead that names none, if there is no choice.
-func (f *fold) onlyOffer() (only exchange.OfferID) {
-	for id, t := range f.terms {
-		if t.removed {
-			continue
-		}
-		if only != "" {
-			return ""
-		}
-		only = id
+	sum := s.rule.pays(base{revenue: s.Revenue, payout: s.Payout, amount: s.EventAmount}, s.Currency)
+	for i, part := range allocate(sum, minorUnit(s.Currency), shares) {
+		s.Credits[i].Amount = part
 	}
-	return only
 }
 
-// foreign is what was sealed of a click or a lead: the other side's ids.
-type foreign struct {
-	CID     string   `json:"cid"`      // of a click
-	ClickID string   `json:"click_id"` // of a lead
-	Subs    []string `json:"subs"`
-}
-
-// unseal opens foreign text. What cannot be opened or read is as if it was not there.
-func unseal(v exchange.Vault, sealed exchange.Sealed) (f foreign) {
-	text, err := v.Unseal(sealed)
-	if err != nil || text == "" || json.Unmarshal([]byte(text), &f) != nil {
-		return foreign{}
+// keep writes a decision and what follows from it.
+func (f *fold) keep(s *Sale) {
+	if s.IsEvent() || s.Uncredited == WhyAwaiting {
+		f.view.create(saleKey(s.Seq), s.encode()) // what it awaits, or its reversal, reads it
+	} else {
+		f.view.add(saleKey(s.Seq), s.encode())
 	}
-	return f
+	if !s.Lead.IsZero() {
+		f.view.add(leadKey(s.Lead, s.Seq), nil)
+	}
+	for _, p := range postingsOf(s) {
+		f.view.add(ledgerKey(p.Seq, p.Line), p.encode())
+	}
 }
 
-func foreignID(v exchange.Vault, sealed exchange.Sealed) string {
-	if len(sealed) == 0 {
-		return ""
-	}
-	return unseal(v, sealed).ClickID
-}
-
-// looksOurs tells whether text, which this house did not make, was shaped to
-// pass for a click id of ours. The length alone would not do: trackers of
-// others use 32 hexadecimal digits too. The time and the kind inside tell them
-// apart, but for one in twenty thousand.
-func looksOurs(text string, at int64) bool {
-	if len(text) != exchange.IDTextBytes {
-		return false
-	}
-	b, err := base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding).DecodeString(text)
+// kept returns the decision of an earlier seq.
+func (f *fold) kept(seq uint64) (*Sale, error) {
+	v, ok, err := f.view.get(saleKey(seq))
 	if err != nil {
-		return false
+		return nil, err
 	}
-	head := binary.BigEndian.Uint64(b)
-	made := time.UnixMilli(int64(head >> 16))
-	earliest := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
-	return exchange.IDKind(head>>12&15) == exchange.KindClick && made.After(earliest) && made.Before(time.Unix(0, at).Add(24*time.Hour))
+	if !ok {
+		return nil, fmt.Errorf("attribution's record of seq %d is not there", seq)
+	}
+	s, err := decodeSale(seq, v)
+	return &s, err
 }

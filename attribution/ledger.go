@@ -40,9 +40,11 @@ type Posting struct {
 	Amount  exchange.Money `json:"amount"`
 }
 
-// postingsOf books a sale: the buyer owes the revenue, the seller's payout and
-// the house's margin come from it, and the commission moves from its payer's
-// part to the affiliate.
+// postingsOf books a decision. Of a sold leg, the buyer owes the revenue, and the
+// seller's payout and the house's margin come from it. Of whatever is credited,
+// the commission moves from its payer's part to the affiliates; of a reversal,
+// whose amounts are below zero, back. A leg that was credited by an event was
+// booked when it was sold: only its commission is new.
 func postingsOf(s *Sale) []Posting {
 	lines := make([]Posting, 0, 5)
 	post := func(kind AccountKind, name string, amount exchange.Money) {
@@ -50,16 +52,21 @@ func postingsOf(s *Sale) []Posting {
 			lines = append(lines, Posting{Seq: s.Seq, Line: byte(len(lines)), Account: kind, Name: name, Amount: amount})
 		}
 	}
-	post(AccountBuyer, string(s.Buyer), s.Revenue)
-	post(AccountSeller, string(s.Seller), -s.Payout)
-	post(AccountHouse, "", s.Payout-s.Revenue)
-	if s.Credited() {
-		if s.Terms.PaidBy == exchange.PaidByHouse {
-			post(AccountHouse, "", s.Amount)
-		} else {
-			post(AccountSeller, string(s.Seller), s.Amount)
-		}
-		post(AccountAffiliate, string(s.Affiliate), -s.Amount)
+	if s.Trigger == TriggerSold {
+		post(AccountBuyer, string(s.Buyer), s.Revenue)
+		post(AccountSeller, string(s.Seller), -s.Payout)
+		post(AccountHouse, "", s.Payout-s.Revenue)
+	}
+	if !s.Credited() {
+		return lines
+	}
+	if s.rule.commission.PaidBy == exchange.PaidBySeller && s.Seller != "" {
+		post(AccountSeller, string(s.Seller), s.Amount())
+	} else {
+		post(AccountHouse, "", s.Amount())
+	}
+	for i := range s.Credits {
+		post(AccountAffiliate, string(s.Credits[i].Affiliate), -s.Credits[i].Amount)
 	}
 	return lines
 }

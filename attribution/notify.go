@@ -15,7 +15,28 @@ const EventLeadSold = postback.EventLeadSold
 
 // FiredEvents are the events that the fold knows how to fire. A postback on
 // any other would wait for ever, so configs refuses it.
-func FiredEvents() []string { return []string{postback.EventLeadSold, postback.EventClick} }
+func FiredEvents() []string {
+	return []string{
+		postback.EventLeadSold, postback.EventClick, postback.EventCommissionPending, postback.EventCommissionApproved, postback.EventCommissionReversed,
+	}
+}
+
+// eventsOf is what a decision tells its affiliates. A sale that awaits its
+// confirmation is no lead.sold yet: that one tells of a credit.
+func eventsOf(s *Sale) []string {
+	switch {
+	case s.Uncredited == WhyAwaiting:
+		return []string{postback.EventCommissionPending}
+	case !s.Credited():
+		return nil
+	case s.Trigger == TriggerReversed:
+		return []string{postback.EventCommissionReversed}
+	case s.IsLeg():
+		return []string{EventLeadSold, postback.EventCommissionApproved}
+	default:
+		return []string{postback.EventCommissionApproved}
+	}
+}
 
 // desk is one config as the follower needs it. It is immutable.
 type desk struct {
@@ -49,12 +70,24 @@ func newDesk(cfg Config) (d *desk, broken int) {
 	return d, broken
 }
 
-// notify adds the jobs that a credited sale calls for.
+// notify adds the jobs that a decision calls for: of each of its credits, each
+// postback that its affiliate wants.
 func (d *desk) notify(in *postback.Intake, vault exchange.Vault, s *Sale) {
-	if !s.Credited() || len(d.notices[s.Affiliate]) == 0 {
-		return
+	no := uint16(0)
+	for _, event := range eventsOf(s) {
+		for i := range s.Credits {
+			c := &s.Credits[i]
+			if len(d.notices[c.Affiliate]) > 0 {
+				no = d.fire(in, c.Affiliate, postback.Job{Key: postback.Key{Seq: s.Seq, No: no}, Lead: s.Lead, Event: event}, valuesOf(vault, s, c, event))
+			}
+		}
 	}
-	d.fire(in, s.Affiliate, postback.Job{Key: postback.Key{Seq: s.Seq}, Lead: s.Lead, Event: EventLeadSold}, valuesOf(vault, s, EventLeadSold))
+}
+
+func setSubs(v *postback.Values, subs []string) {
+	for i, sub := range subs[:min(len(subs), 5)] {
+		v[postback.MacroSub1+postback.Macro(i)] = sub
+	}
 }
 
 // fire adds a job for each postback of an affiliate on j's event, whose seq,
@@ -78,53 +111,58 @@ func (d *desk) fire(in *postback.Intake, affiliate exchange.AffiliateID, j postb
 	return j.Key.No
 }
 
-// valuesOf gives every macro its value. It is a function of the sale alone.
-func valuesOf(vault exchange.Vault, s *Sale, event string) *postback.Values {
-	theirs := unseal(vault, s.Foreign)
+// valuesOf gives every macro its value. It is a function of the decision alone.
+func valuesOf(vault exchange.Vault, s *Sale, c *Credit, event string) *postback.Values {
+	theirs := unseal(vault, c.Foreign)
 	own := theirs.CID
 	v := &postback.Values{}
-	if s.Click.IsZero() {
+	if c.Click.IsZero() {
 		own = theirs.ClickID
 	} else {
-		v[postback.MacroClickID] = s.Click.String()
+		v[postback.MacroClickID] = c.Click.String()
 	}
 	v[postback.MacroAffClickID] = own
-	v[postback.MacroConversionID] = conversionID(s, event)
-	v[postback.MacroLeadID] = s.Lead.String()
-	v[postback.MacroOrderID] = s.Lead.String()
-	v[postback.MacroPayout] = decimal(s.Amount, minorDigits(s.Currency))
+	v[postback.MacroConversionID] = ConversionID(s, c)
+	if !s.Lead.IsZero() {
+		v[postback.MacroLeadID] = s.Lead.String()
+		v[postback.MacroOrderID] = s.Lead.String()
+	}
+	v[postback.MacroPayout] = decimal(c.Amount, minorDigits(s.Currency))
 	v[postback.MacroCurrency] = s.Currency
 	v[postback.MacroEvent] = event
 	v[postback.MacroStatus] = postback.StatusOf(event)
-	v[postback.MacroAffiliateID] = string(s.Affiliate)
+	v[postback.MacroAffiliateID] = string(c.Affiliate)
 	v[postback.MacroOfferID] = string(s.Offer)
-	for i, sub := range theirs.Subs[:min(len(theirs.Subs), 5)] {
-		v[postback.MacroSub1+postback.Macro(i)] = sub
-	}
+	setSubs(v, theirs.Subs)
 	v[postback.MacroConvTS] = unixSeconds(s.At)
-	for i := range s.Touches {
-		if t := &s.Touches[i]; t.Kind == TouchClick && t.Dropped == WhyNone {
-			v[postback.MacroClickTS] = unixSeconds(t.At)
-		}
+	if c.Touch < len(s.Touches) && !s.Touches[c.Touch].Click.IsZero() {
+		v[postback.MacroClickTS] = unixSeconds(s.Touches[c.Touch].At)
 	}
 	return v
 }
 
 func unixSeconds(ns int64) string { return strconv.FormatInt(ns/int64(time.Second), 10) }
 
-// conversionID is 32 hexadecimal digits, which every tracker's field takes. It
-// is the same however often it is made: for the leg, the affiliate, the event.
-func conversionID(s *Sale, event string) string {
+// ConversionID names a credit, in 32 hexadecimal digits, which every tracker's
+// field takes. It is the same from pending to reversed, so that a tracker takes
+// what comes later for a change of what it has.
+func ConversionID(s *Sale, c *Credit) string {
 	h := sha256.New()
 	h.Write(s.Lead[:])
-	h.Write([]byte{byte(s.Attempt >> 8), byte(s.Attempt), byte(len(s.Affiliate) >> 8), byte(len(s.Affiliate))})
-	h.Write([]byte(s.Affiliate))
-	h.Write([]byte(event))
+	h.Write([]byte{byte(s.Attempt >> 8), byte(s.Attempt), byte(len(c.Affiliate) >> 8), byte(len(c.Affiliate))})
+	h.Write([]byte(c.Affiliate))
+	h.Write([]byte(EventLeadSold)) // whatever the event: the ids that trackers have must stay what they are
+	if s.Attempt == 0 {
+		h.Write(s.EventKey[:])
+	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // decimal writes an amount with exactly digits decimals.
 func decimal(m exchange.Money, digits int) string {
+	if m < 0 {
+		return "-" + decimal(-m, digits)
+	}
 	unit := exchange.Micro
 	for range digits {
 		unit /= 10

@@ -26,9 +26,7 @@ func clickValues(vault exchange.Vault, at int64, ev *exchange.Clicked) *postback
 		postback.MacroAffiliateID: string(ev.Affiliate), postback.MacroOfferID: string(ev.Offer),
 		postback.MacroClickTS: unixSeconds(at), postback.MacroConvTS: unixSeconds(at),
 	}
-	for i, sub := range theirs.Subs[:min(len(theirs.Subs), 5)] {
-		v[postback.MacroSub1+postback.Macro(i)] = sub
-	}
+	setSubs(v, theirs.Subs)
 	sum := sha256.Sum256([]byte(string(ev.ClickID[:]) + string(ev.Affiliate) + postback.EventClick))
 	v[postback.MacroConversionID] = hex.EncodeToString(sum[:16])
 	return v

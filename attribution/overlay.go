@@ -11,6 +11,7 @@ type overlay struct {
 	space  Space
 	writes map[string]write
 	added  []record
+	ranges [][2][]byte // removed before anything is written
 }
 
 type write struct {
@@ -28,6 +29,7 @@ func (o *overlay) reset() {
 	clear(o.writes)
 	clear(o.added)
 	o.added = o.added[:0]
+	o.ranges = nil
 }
 
 func (o *overlay) get(key []byte) ([]byte, bool, error) {
@@ -57,8 +59,17 @@ func (o *overlay) del(key []byte) {
 	o.writes[string(key)] = write{gone: true}
 }
 
+// delRange removes what was there before this batch; the fold writes nothing into a range that it removes.
+func (o *overlay) delRange(lo, hi []byte) {
+	o.ranges = append(o.ranges, [2][]byte{lo, hi})
+	maps.DeleteFunc(o.writes, func(k string, _ write) bool { return k >= string(lo) && k < string(hi) })
+}
+
 // write puts all of it into a batch, in the order of the keys, which is how the space takes it cheapest.
 func (o *overlay) write(b Batch) {
+	for _, r := range o.ranges {
+		b.DeleteRange(r[0], r[1])
+	}
 	for _, key := range slices.Sorted(maps.Keys(o.writes)) {
 		if w := o.writes[key]; w.gone {
 			b.Delete([]byte(key))

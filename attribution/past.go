@@ -33,7 +33,7 @@ func PastEvents(journal Journal, space Space, vault exchange.Vault, q PastQuery)
 	if q.Seq == 0 {
 		sales, err := a.Explain(q.Lead)
 		for i := range sales {
-			list = append(list, pastSale(vault, &sales[i], q.On))
+			list = append(list, pastSale(vault, &sales[i], q.On)...)
 		}
 		return list, err
 	}
@@ -43,7 +43,7 @@ func PastEvents(journal Journal, space Space, vault exchange.Vault, q PastQuery)
 	}
 	if ok {
 		s, err := decodeSale(q.Seq, v)
-		return []Past{pastSale(vault, &s, q.On)}, err
+		return pastSale(vault, &s, q.On), err
 	}
 	_, err = journal.Read(q.Seq, 1, func(e exchange.Entry) error {
 		if ev, ok := e.Event.(*exchange.Clicked); ok && e.Seq == q.Seq {
@@ -57,13 +57,27 @@ func PastEvents(journal Journal, space Space, vault exchange.Vault, q PastQuery)
 	return list, nil
 }
 
-func pastSale(vault exchange.Vault, s *Sale, on string) Past {
+// pastSale tells a decision once for each of its credits; once without one if it has none.
+func pastSale(vault exchange.Vault, s *Sale, on string) (list []Past) {
 	if on == "" || on == postback.EventClick {
 		on = EventLeadSold
+		if events := eventsOf(s); len(events) > 0 {
+			on = events[0]
+		}
 	}
+	for i := range s.Credits {
+		list = append(list, pastCredit(vault, s, &s.Credits[i], on))
+	}
+	if list == nil {
+		list = append(list, pastCredit(vault, s, &Credit{}, on))
+	}
+	return list
+}
+
+func pastCredit(vault exchange.Vault, s *Sale, c *Credit, on string) Past {
 	theirs := "the lead's source"
-	if !s.Click.IsZero() {
-		theirs = "click " + s.Click.String()
+	if !c.Click.IsZero() {
+		theirs = "click " + c.Click.String()
 	}
 	credit := fmt.Sprintf("the credit of seq %d", s.Seq)
 	if !s.Credited() {
@@ -72,19 +86,19 @@ func pastSale(vault exchange.Vault, s *Sale, on string) Past {
 	o := origins(on)
 	for m, from := range map[postback.Macro]string{
 		postback.MacroAffClickID: theirs + ": cid", postback.MacroClickID: "the credited click",
-		postback.MacroConversionID: "made of lead, attempt, affiliate and event", postback.MacroLeadID: "the lead", postback.MacroOrderID: "the lead's id",
+		postback.MacroConversionID: "made of lead, attempt and affiliate", postback.MacroLeadID: "the lead", postback.MacroOrderID: "the lead's id",
 		postback.MacroPayout: credit + ": commission", postback.MacroCurrency: "the lead's currency",
 		postback.MacroAffiliateID: credit, postback.MacroOfferID: credit, postback.MacroClickTS: "the credited click's time", postback.MacroConvTS: "the sale's time",
 	} {
 		o[m] = from
 	}
-	if s.Click.IsZero() {
+	if c.Click.IsZero() {
 		o[postback.MacroAffClickID] = "the lead's source.click_id"
 	}
 	for m := postback.MacroSub1; m <= postback.MacroSub5; m++ {
 		o[m] = theirs
 	}
-	return Past{Seq: s.Seq, Event: on, Lead: s.Lead, Affiliate: s.Affiliate, Uncredited: s.Uncredited, Values: valuesOf(vault, s, on), Origins: o}
+	return Past{Seq: s.Seq, Event: on, Lead: s.Lead, Affiliate: c.Affiliate, Uncredited: s.Uncredited, Values: valuesOf(vault, s, c, on), Origins: o}
 }
 
 func pastClick(vault exchange.Vault, e exchange.Entry, ev *exchange.Clicked) Past {

@@ -5,7 +5,7 @@ import (
 	"vendue/exchange"
 )
 
-// Sales calls fn for each sold leg from seq from on, credited or not, in the
+// Sales calls fn for each decision from seq from on, credited or not, in the
 // order of the journal, until fn returns false.
 func (a *Attribution) Sales(from uint64, fn func(Sale) bool) error {
 	return a.deps.Space.Scan(saleKey(from), after(prefixSale), func(k, v []byte) (bool, error) {
@@ -17,15 +17,16 @@ func (a *Attribution) Sales(from uint64, fn func(Sale) bool) error {
 	})
 }
 
-// Credits calls fn for each credited leg from seq from on.
+// Credits calls fn for each decision that credits somebody, or takes a credit back, from seq from on.
 func (a *Attribution) Credits(from uint64, fn func(Sale) bool) error {
 	return a.Sales(from, func(s Sale) bool { return !s.Credited() || fn(s) })
 }
 
-// Explain returns the sold legs of a lead: touches considered, dropped and
-// why, rule and result. It is empty for a lead that was not sold.
+// Explain returns the decisions about a lead, in the order of the journal:
+// touches considered, dropped and why, rule and result. It is empty for a lead
+// that was not sold.
 func (a *Attribution) Explain(lead exchange.LeadID) (sales []Sale, err error) {
-	const legsMax = 64
+	const decisionsMax = 256
 	err = a.deps.Space.Scan(leadKey(lead, 0), append(leadKey(lead, ^uint64(0)), 0), func(k, _ []byte) (bool, error) {
 		seq := seqOf(k, prefixLead+string(lead[:]))
 		v, ok, err := a.deps.Space.Get(saleKey(seq))
@@ -34,7 +35,7 @@ func (a *Attribution) Explain(lead exchange.LeadID) (sales []Sale, err error) {
 		}
 		s, err := decodeSale(seq, v)
 		sales = append(sales, s)
-		return len(sales) < legsMax, err
+		return len(sales) < decisionsMax, err
 	})
 	return sales, err
 }

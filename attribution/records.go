@@ -10,32 +10,54 @@ import (
 
 // The keys of the space; those of postback begin with P.
 //
-//	c                    -> the cursor (the next seq to read) and the totals up to it
+//	c                    -> the cursor (the next seq to read), the horizon and the totals up to it
 //	f offer              -> the offer's terms in force
 //	k click(20)          -> click
 //	o lead(20)           -> a lead with attempts that have not ended
-//	s seq(8)             -> a sold leg and what was decided of it; seq of the event that sold it
-//	e lead(20) seq(8)    -> nothing; finds the sales of a lead
+//	s seq(8)             -> a sold leg, an accepted lead or an event, and what was decided of it
+//	e lead(20) seq(8)    -> nothing; finds the decisions of a lead
 //	l seq(8) line(1)     -> one posting of the ledger
+//	w click(20)          -> sold legs that await an event, and events that await a sold leg
+//	x click(20) key(16)  -> an event that was told
+//
+// Those of a click (k, w, x) sort by the time at which it was made, and leave by day: see gone.
 const (
-	keyState     = "c"
-	prefixTerms  = "f"
-	prefixClick  = "k"
-	prefixOpen   = "o"
-	prefixSale   = "s"
-	prefixLead   = "e"
-	prefixLedger = "l"
+	keyState      = "c"
+	prefixTerms   = "f"
+	prefixClick   = "k"
+	prefixOpen    = "o"
+	prefixSale    = "s"
+	prefixLead    = "e"
+	prefixLedger  = "l"
+	prefixAwaited = "w"
+	prefixTold    = "x"
 
-	recordVersion = 1
+	// recordVersion 2: chains of touches, several credits of one sale, events.
+	recordVersion = 2
 	// openAttemptsMax bounds the attempts of one lead that are in flight or unknown at once.
 	openAttemptsMax = 256
-	touchesMax      = 16
+	touchesMax      = 64
+	creditsMax      = 64
+	// awaitedMax bounds what awaits its other half at one click.
+	awaitedMax = 64
 )
 
 func termsKey(offer exchange.OfferID) []byte { return append([]byte(prefixTerms), offer...) }
 func clickKey(id exchange.ClickID) []byte    { return append(key(prefixClick, len(id)), id[:]...) }
 func openKey(id exchange.LeadID) []byte      { return append(key(prefixOpen, len(id)), id[:]...) }
 func saleKey(seq uint64) []byte              { return binary.BigEndian.AppendUint64(key(prefixSale, 8), seq) }
+func awaitedKey(id exchange.ClickID) []byte  { return append(key(prefixAwaited, len(id)), id[:]...) }
+
+func toldKey(id exchange.ClickID, event exchange.Fingerprint) []byte {
+	return append(append(key(prefixTold, len(id)+len(event)), id[:]...), event[:]...)
+}
+
+// madeBefore is the first key under prefix of a click made at ms, Unix milliseconds, or later.
+func madeBefore(prefix string, ms int64) []byte {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(max(ms, 0))<<16)
+	return append([]byte(prefix), b[:6]...)
+}
 
 func leadKey(id exchange.LeadID, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(key(prefixLead, len(id)+8), id[:]...), seq)
@@ -63,16 +85,43 @@ type terms struct {
 	windowSec  int64
 	commission exchange.Commission
 	removed    bool
+	rules      exchange.OfferRules
 }
 
 func (t *terms) encode() []byte {
 	w := wire.Writer{}
 	w.Uint(recordVersion)
+	t.write(&w)
+	return w.B
+}
+
+func (t *terms) write(w *wire.Writer) {
 	w.Uint(uint64(t.model))
 	w.Int(t.windowSec)
-	writeCommission(&w, t.commission)
+	w.Int(int64(t.commission.Rate))
+	w.Uint(uint64(t.commission.Of))
+	w.Uint(uint64(t.commission.PaidBy))
 	w.Bool(t.removed)
-	return w.B
+	w.Int(t.rules.ViewSec)
+	w.Bool(t.rules.CouponFirst)
+	w.Uint(uint64(t.rules.EarnOn))
+	w.Bool(t.rules.NeedSold)
+	w.Text(t.rules.Event)
+	w.Int(t.rules.ConfirmSec)
+	w.Int(int64(t.rules.FlatAmount))
+}
+
+func readTerms(r *wire.Reader) (t terms) {
+	t.model, t.windowSec = exchange.Model(r.Uint()), r.Int()
+	t.commission = exchange.Commission{
+		Rate: exchange.PPM(r.Int()), Of: exchange.CommissionBase(r.Uint()), PaidBy: exchange.CommissionPayer(r.Uint()),
+	}
+	t.removed = r.Bool()
+	t.rules = exchange.OfferRules{
+		ViewSec: r.Int(), CouponFirst: r.Bool(), EarnOn: exchange.EarnOn(r.Uint()), NeedSold: r.Bool(), Event: r.Text(),
+		ConfirmSec: r.Int(), FlatAmount: exchange.Money(r.Int()),
+	}
+	return t
 }
 
 func decodeTerms(b []byte) (t terms, err error) {
@@ -80,22 +129,8 @@ func decodeTerms(b []byte) (t terms, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.model, t.windowSec = exchange.Model(r.Uint()), r.Int()
-	t.commission = readCommission(&r)
-	t.removed = r.Bool()
+	t = readTerms(&r)
 	return t, r.Err()
-}
-
-func writeCommission(w *wire.Writer, c exchange.Commission) {
-	w.Int(int64(c.Rate))
-	w.Uint(uint64(c.Of))
-	w.Uint(uint64(c.PaidBy))
-}
-
-func readCommission(r *wire.Reader) exchange.Commission {
-	return exchange.Commission{
-		Rate: exchange.PPM(r.Int()), Of: exchange.CommissionBase(r.Uint()), PaidBy: exchange.CommissionPayer(r.Uint()),
-	}
 }
 
 // click is a Clicked event in its place.
@@ -105,16 +140,22 @@ type click struct {
 	offer     exchange.OfferID
 	affiliate exchange.AffiliateID
 	foreign   exchange.Sealed
+	view      bool
+	prev      exchange.ClickID
+	coupon    exchange.AffiliateID
 }
 
 func (c *click) encode() []byte {
-	w := wire.Writer{B: make([]byte, 0, 32+len(c.foreign))}
+	w := wire.Writer{B: make([]byte, 0, 64+len(c.foreign))}
 	w.Uint(recordVersion)
 	w.Uint(c.seq)
 	w.Int(c.at)
 	w.Text(string(c.offer))
 	w.Text(string(c.affiliate))
 	w.Text(string(c.foreign))
+	w.Bool(c.view)
+	writeClickID(&w, c.prev)
+	w.Text(string(c.coupon))
 	return w.B
 }
 
@@ -125,8 +166,24 @@ func decodeClick(b []byte) (c click, err error) {
 	}
 	c.seq, c.at = r.Uint(), r.Int()
 	c.offer, c.affiliate = exchange.OfferID(r.Text()), exchange.AffiliateID(r.Text())
-	c.foreign = exchange.Sealed(r.Text())
+	c.foreign, c.view, c.prev = exchange.Sealed(r.Text()), r.Bool(), readClickID(&r)
+	c.coupon = exchange.AffiliateID(r.Text())
 	return c, r.Err()
+}
+
+// writeClickID spends one byte on the zero id, which most records hold.
+func writeClickID(w *wire.Writer, id exchange.ClickID) {
+	w.Bool(!id.IsZero())
+	if !id.IsZero() {
+		w.Raw(id[:])
+	}
+}
+
+func readClickID(r *wire.Reader) (id exchange.ClickID) {
+	if r.Bool() {
+		r.Raw(id[:])
+	}
+	return id
 }
 
 // openLead is a lead with attempts whose end is not known yet.
@@ -157,8 +214,10 @@ func (o *openLead) encode() []byte {
 	w.Bool(o.test)
 	w.Text(string(o.source.Affiliate))
 	w.Text(string(o.source.Offer))
-	w.Raw(o.source.Click[:])
+	writeClickID(&w, o.source.Click)
 	w.Text(string(o.source.Foreign))
+	writeClickID(&w, o.source.Cookie)
+	w.Text(string(o.source.Coupon))
 	w.Uint(uint64(len(o.attempts)))
 	for i := range o.attempts {
 		a := &o.attempts[i]
@@ -179,8 +238,8 @@ func decodeOpenLead(b []byte) (o openLead, err error) {
 	}
 	o.at, o.seller, o.currency, o.test = r.Int(), exchange.SellerID(r.Text()), r.Text(), r.Bool()
 	o.source.Affiliate, o.source.Offer = exchange.AffiliateID(r.Text()), exchange.OfferID(r.Text())
-	r.Raw(o.source.Click[:])
-	o.source.Foreign = exchange.Sealed(r.Text())
+	o.source.Click, o.source.Foreign = readClickID(&r), exchange.Sealed(r.Text())
+	o.source.Cookie, o.source.Coupon = readClickID(&r), exchange.AffiliateID(r.Text())
 	for range min(r.Count(), openAttemptsMax) {
 		o.attempts = append(o.attempts, openAttempt{
 			no: uint16(r.Uint()), at: r.Int(), contract: exchange.ContractID(r.Text()), buyer: exchange.BuyerID(r.Text()),
@@ -190,119 +249,71 @@ func decodeOpenLead(b []byte) (o openLead, err error) {
 	return o, r.Err()
 }
 
-// Sale is a sold leg and what attribution decided of it: the credit, or why
-// there is none. It is the explain record of the leg.
-type Sale struct {
-	Seq        uint64               `json:"seq"` // of the event that sold it
-	Lead       exchange.LeadID      `json:"lead_id"`
-	Attempt    uint16               `json:"attempt"`
-	At         int64                `json:"at"` // Unix nanoseconds of the sale
-	Seller     exchange.SellerID    `json:"seller"`
-	Buyer      exchange.BuyerID     `json:"buyer"`
-	Contract   exchange.ContractID  `json:"contract"`
-	Currency   string               `json:"currency"`
-	Revenue    exchange.Money       `json:"revenue"` // from the buyer
-	Payout     exchange.Money       `json:"payout"`  // to the seller
-	Touches    []Touch              `json:"touches,omitempty"`
-	Model      exchange.Model       `json:"model,omitempty"`      // the rule, if one was reached
-	WindowSec  int64                `json:"window_s,omitempty"`   // of the rule
-	Terms      exchange.Commission  `json:"commission,omitzero"`  // of the rule
-	Uncredited Why                  `json:"uncredited,omitempty"` // WhyNone: the leg is credited
-	Affiliate  exchange.AffiliateID `json:"affiliate,omitempty"`  // credited
-	Offer      exchange.OfferID     `json:"offer,omitempty"`      // credited
-	Click      exchange.ClickID     `json:"click_id,omitzero"`    // of the credited touch
-	Amount     exchange.Money       `json:"amount,omitempty"`     // the commission
-	Foreign    exchange.Sealed      `json:"-"`                    // the affiliate's own ids, of the lead
-}
+// awaited is what awaits its other half at one click: the seqs of sold legs,
+// and of events, in the order of the journal.
+type awaited struct{ legs, events []uint64 }
 
-// Credited tells whether somebody earned from the leg.
-func (s *Sale) Credited() bool { return s.Uncredited == WhyNone }
-
-func (s *Sale) encode() []byte {
-	w := wire.Writer{B: make([]byte, 0, 256+len(s.Foreign))}
+func (a *awaited) encode() []byte {
+	w := wire.Writer{}
 	w.Uint(recordVersion)
-	w.Raw(s.Lead[:])
-	w.Uint(uint64(s.Attempt))
-	w.Int(s.At)
-	w.Text(string(s.Seller))
-	w.Text(string(s.Buyer))
-	w.Text(string(s.Contract))
-	w.Text(s.Currency)
-	w.Int(int64(s.Revenue))
-	w.Int(int64(s.Payout))
-	w.Uint(uint64(len(s.Touches)))
-	for i := range s.Touches {
-		t := &s.Touches[i]
-		w.Uint(uint64(t.Kind))
-		w.Int(t.At)
-		w.Raw(t.Click[:])
-		w.Text(string(t.Affiliate))
-		w.Text(string(t.Offer))
-		w.Uint(uint64(t.Dropped))
+	for _, list := range [...][]uint64{a.legs, a.events} {
+		w.Uint(uint64(len(list)))
+		for _, seq := range list {
+			w.Uint(seq)
+		}
 	}
-	w.Uint(uint64(s.Model))
-	w.Int(s.WindowSec)
-	writeCommission(&w, s.Terms)
-	w.Uint(uint64(s.Uncredited))
-	w.Text(string(s.Affiliate))
-	w.Text(string(s.Offer))
-	w.Raw(s.Click[:])
-	w.Int(int64(s.Amount))
-	w.Text(string(s.Foreign))
 	return w.B
 }
 
-func decodeSale(seq uint64, b []byte) (s Sale, err error) {
-	r, err := reader("sale", b)
+func decodeAwaited(b []byte) (a awaited, err error) {
+	r, err := reader("awaited", b)
 	if err != nil {
-		return s, err
+		return a, err
 	}
-	s.Seq = seq
-	r.Raw(s.Lead[:])
-	s.Attempt, s.At = uint16(r.Uint()), r.Int()
-	s.Seller, s.Buyer, s.Contract = exchange.SellerID(r.Text()), exchange.BuyerID(r.Text()), exchange.ContractID(r.Text())
-	s.Currency, s.Revenue, s.Payout = r.Text(), exchange.Money(r.Int()), exchange.Money(r.Int())
-	for range min(r.Count(), touchesMax) {
-		t := Touch{Kind: TouchKind(r.Uint()), At: r.Int()}
-		r.Raw(t.Click[:])
-		t.Affiliate, t.Offer, t.Dropped = exchange.AffiliateID(r.Text()), exchange.OfferID(r.Text()), Why(r.Uint())
-		s.Touches = append(s.Touches, t)
+	for _, list := range [...]*[]uint64{&a.legs, &a.events} {
+		for range min(r.Count(), awaitedMax) {
+			*list = append(*list, r.Uint())
+		}
 	}
-	s.Model, s.WindowSec = exchange.Model(r.Uint()), r.Int()
-	s.Terms = readCommission(&r)
-	s.Uncredited = Why(r.Uint())
-	s.Affiliate, s.Offer = exchange.AffiliateID(r.Text()), exchange.OfferID(r.Text())
-	r.Raw(s.Click[:])
-	s.Amount, s.Foreign = exchange.Money(r.Int()), exchange.Sealed(r.Text())
-	return s, r.Err()
+	return a, r.Err()
 }
 
-// Totals sum up the sales. Sold = Credits + the sum of Uncredited.
-type Totals struct {
-	Sold       uint64           `json:"sold_legs"`
-	Credits    uint64           `json:"credits"`
-	Commission exchange.Money   `json:"commission"`
-	Revenue    exchange.Money   `json:"revenue"`
-	Payout     exchange.Money   `json:"payout"`
-	Uncredited [WhyCount]uint64 `json:"-"` // by Why
+// told is an event of a click that was told once.
+type told struct {
+	seq      uint64
+	body     exchange.Fingerprint
+	credit   uint64 // seq of the decision that it earned; 0: none
+	rejected bool   // it was taken back
 }
 
-func (t *Totals) add(s *Sale) {
-	t.Sold++
-	t.Revenue += s.Revenue
-	t.Payout += s.Payout
-	if !s.Credited() {
-		t.Uncredited[s.Uncredited]++
-		return
+func (t *told) encode() []byte {
+	w := wire.Writer{}
+	w.Uint(recordVersion)
+	w.Uint(t.seq)
+	w.Raw(t.body[:])
+	w.Uint(t.credit)
+	w.Bool(t.rejected)
+	return w.B
+}
+
+func decodeTold(b []byte) (t told, err error) {
+	r, err := reader("event", b)
+	if err != nil {
+		return t, err
 	}
-	t.Credits++
-	t.Commission += s.Amount
+	t.seq = r.Uint()
+	r.Raw(t.body[:])
+	t.credit, t.rejected = r.Uint(), r.Bool()
+	return t, r.Err()
 }
 
 // state is how far the follower is. It is one record, so that a reader never
 // sees totals of another cursor.
 type state struct {
-	cursor uint64 // the next seq to read, from 1
+	cursor  uint64 // the next seq to read, from 1
+	horizon int64  // Unix milliseconds: clicks made before it have left
+	// quiet is the cursor of records of an earlier form, which are made anew: what was due up to it was seen to then.
+	quiet  uint64
 	totals Totals
 }
 
@@ -310,35 +321,54 @@ func (s *state) encode() []byte {
 	w, t := wire.Writer{}, &s.totals
 	w.Uint(recordVersion)
 	w.Uint(s.cursor)
+	w.Int(s.horizon)
+	w.Uint(s.quiet)
 	w.Uint(t.Sold)
 	w.Uint(t.Credits)
 	w.Int(int64(t.Commission))
 	w.Int(int64(t.Revenue))
 	w.Int(int64(t.Payout))
+	w.Uint(t.Reversed)
+	for _, y := range [...]*Tally{&t.Accepted, &t.Events} {
+		w.Uint(y.Told)
+		w.Uint(y.Credited)
+	}
 	w.Uint(uint64(WhyCount))
-	for _, n := range t.Uncredited {
-		w.Uint(n)
+	for why := range WhyCount {
+		w.Uint(t.Uncredited[why])
+		w.Uint(t.Accepted.Uncredited[why])
+		w.Uint(t.Events.Uncredited[why])
 	}
 	return w.B
 }
 
-// readState returns the state in the space, or that of an empty one.
+// readState returns the state in the space, or that of an empty one. That of
+// an earlier form says only how far it was: it begins anew, quietly.
 func readState(space Space) (s state, err error) {
 	b, ok, err := space.Get([]byte(keyState))
 	if err != nil || !ok {
 		return state{cursor: 1}, err
+	}
+	if old := (wire.Reader{B: b}); old.Uint() == 1 {
+		return state{cursor: 1, quiet: old.Uint()}, nil
 	}
 	r, err := reader("state", b)
 	if err != nil {
 		return s, err
 	}
 	t := &s.totals
-	s.cursor, t.Sold, t.Credits = r.Uint(), r.Uint(), r.Uint()
+	s.cursor, s.horizon, s.quiet = r.Uint(), r.Int(), r.Uint()
+	t.Sold, t.Credits = r.Uint(), r.Uint()
 	t.Commission, t.Revenue, t.Payout = exchange.Money(r.Int()), exchange.Money(r.Int()), exchange.Money(r.Int())
+	t.Reversed = r.Uint()
+	for _, y := range [...]*Tally{&t.Accepted, &t.Events} {
+		y.Told, y.Credited = r.Uint(), r.Uint()
+	}
 	// A later version may know more reasons; an earlier one wrote fewer.
-	for i := range r.Count() {
-		if n := r.Uint(); i < int(WhyCount) {
-			t.Uncredited[i] = n
+	for why := range r.Count() {
+		n := [...]uint64{r.Uint(), r.Uint(), r.Uint()}
+		if why < int(WhyCount) {
+			t.Uncredited[why], t.Accepted.Uncredited[why], t.Events.Uncredited[why] = n[0], n[1], n[2]
 		}
 	}
 	return s, r.Err()

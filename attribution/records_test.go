@@ -1,7 +1,7 @@
 package attribution
 
 import (
-	"bytes"
+	"reflect"
 	"testing"
 
 	"vendue/exchange"
@@ -11,8 +11,8 @@ import (
 // is written again as it was, if it was written by us.
 func FuzzRecords(f *testing.F) {
 	sale := Sale{Lead: exchange.LeadID{1}, Attempt: 2, At: 3, Seller: "north", Buyer: "acme", Currency: "USD", Revenue: 4, Payout: 3,
-		Touches: []Touch{{Kind: TouchClick, At: 1, Click: exchange.ClickID{7}, Affiliate: "blog", Offer: "auto", Dropped: WhyWeaker}},
-		Model:   exchange.LastTouch, Affiliate: "blog", Offer: "auto", Amount: 1, Foreign: exchange.Sealed("x")}
+		Touches: []Touch{{Kind: TouchClick, Evidence: ByCookie, At: 1, Seq: 2, Click: exchange.ClickID{7}, Affiliate: "blog", Offer: "auto", Dropped: WhyWeaker}},
+		Offer:   "auto", Credits: []Credit{{Weight: 1, Affiliate: "blog", Amount: 1, Foreign: exchange.Sealed("x")}}}
 	open := openLead{at: 1, seller: "north", currency: "USD", source: exchange.SourceFacts{Affiliate: "blog"}, attempts: []openAttempt{{no: 1, buyer: "acme", revenue: 5}}}
 	st := state{cursor: 9, totals: Totals{Sold: 3, Credits: 1}}
 	for _, b := range [][]byte{sale.encode(), open.encode(), st.encode(), (&click{seq: 1, foreign: exchange.Sealed("y")}).encode(), (&terms{windowSec: 5}).encode(), (&Posting{Account: AccountHouse, Amount: -7}).encode()} {
@@ -41,10 +41,13 @@ func FuzzRecords(f *testing.F) {
 
 func TestRecordsComeBackAsTheyWere(t *testing.T) {
 	s := Sale{Seq: 5, Lead: exchange.LeadID{1}, Attempt: 2, At: 3, Seller: "north", Buyer: "acme", Contract: "west", Currency: "USD", Revenue: 4, Payout: 3,
-		Touches: []Touch{{Kind: TouchNamed, At: 1, Affiliate: "blog", Offer: "auto"}}, Model: exchange.LastTouch, WindowSec: 60,
-		Terms: exchange.Commission{Rate: 1, Of: exchange.OfMargin, PaidBy: exchange.PaidByHouse}, Affiliate: "blog", Offer: "auto", Click: exchange.ClickID{9}, Amount: 1}
+		Trigger: TriggerReversed, Of: 4, Event: "bought", EventKey: exchange.Fingerprint{3}, EventAmount: 7, EventClick: exchange.ClickID{8},
+		Touches: []Touch{{Kind: TouchNamed, Evidence: ByName, At: 1, Affiliate: "blog", Offer: "auto"}}, Offer: "auto",
+		Credits: []Credit{{Touch: 0, Weight: 3, Affiliate: "blog", Click: exchange.ClickID{9}, Amount: -1, Foreign: exchange.Sealed("x")}},
+		rule: terms{model: exchange.LastTouch, windowSec: 60, commission: exchange.Commission{Rate: 1, Of: exchange.OfMargin, PaidBy: exchange.PaidByHouse},
+			rules: exchange.OfferRules{ViewSec: 1, CouponFirst: true, EarnOn: exchange.EarnConfirmed, NeedSold: true, Event: "bought", ConfirmSec: 2, FlatAmount: 3}}}
 	got, err := decodeSale(5, s.encode())
-	if err != nil || !bytes.Equal(got.encode(), s.encode()) || got.Terms != s.Terms || got.Click != s.Click || got.Touches[0] != s.Touches[0] {
+	if err != nil || !reflect.DeepEqual(got, s) {
 		t.Fatalf("%v: %+v", err, got)
 	}
 	for n := range s.encode() {

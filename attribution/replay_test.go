@@ -54,23 +54,39 @@ func random(t *rapid.T) (j *fake.Journal, sold uint64) {
 	}
 	for range rapid.IntRange(1, 120).Draw(t, "events") {
 		at += rapid.Int64Range(0, int64(time.Hour)).Draw(t, "gap")
-		switch do := rapid.IntRange(0, 9).Draw(t, "do"); {
+		if rapid.IntRange(0, 199).Draw(t, "quiet") == 77 {
+			at += 100 * int64(day)
+			for range rapid.IntRange(0, 110).Draw(t, "limits") { // lets clicks leave
+				j.Append(at, &exchange.LimitSet{})
+			}
+		}
+		switch do := rapid.IntRange(0, 11).Draw(t, "do"); {
 		case do == 0:
-			j.Append(at, &exchange.OfferSet{Offer: rapid.SampledFrom([]exchange.OfferID{"auto", "home"}).Draw(t, "offer"), Model: exchange.LastTouch,
-				WindowSec: rapid.Int64Range(0, 7200).Draw(t, "window"), Removed: rapid.IntRange(0, 4).Draw(t, "removed") == 0,
-				Commission: exchange.Commission{Rate: exchange.PPM(rapid.Int64Range(0, 1_000_000).Draw(t, "rate")),
-					Of: exchange.CommissionBase(rapid.IntRange(1, 3).Draw(t, "of")), PaidBy: exchange.CommissionPayer(rapid.IntRange(1, 2).Draw(t, "by"))}})
+			j.Append(at, randomTerms(t))
+		case do == 10 && len(clicks) > 0:
+			key := rapid.SampledFrom([]exchange.Fingerprint{{1}, {2}, {3}}).Draw(t, "txid")
+			j.Append(at, &exchange.Converted{ClickID: rapid.SampledFrom(clicks).Draw(t, "click"), Event: rapid.SampledFrom([]string{"bought", "bought", "seen"}).Draw(t, "event"),
+				Key: key, Amount: exchange.Money(rapid.Int64Range(0, 90_000_000).Draw(t, "amount")), Currency: "USD", Rejected: rapid.IntRange(0, 3).Draw(t, "rejected") == 0})
 		case do <= 2:
 			id := minter.Click(time.Unix(0, at))
+			ev := &exchange.Clicked{ClickID: id, Offer: "auto", Affiliate: affs.Draw(t, "aff"), Foreign: fake.Vault{}.Seal(`{"cid":"c"}`),
+				View: rapid.IntRange(0, 3).Draw(t, "view") == 0, Coupon: affs.Draw(t, "coupon")}
+			if len(clicks) > 0 && rapid.Bool().Draw(t, "again") {
+				ev.Prev = rapid.SampledFrom(clicks).Draw(t, "prev")
+			}
 			clicks = append(clicks, id)
-			j.Append(at, &exchange.Clicked{ClickID: id, Offer: "auto", Affiliate: affs.Draw(t, "aff"), Foreign: fake.Vault{}.Seal(`{"cid":"c"}`)})
+			j.Append(at, ev)
 		case do <= 5 || len(flying) == 0 && len(unknown) == 0:
 			l := leg{minter.Lead(time.Unix(0, at)), rapid.IntRange(0, 9).Draw(t, "test") == 0}
 			bid := exchange.Money(rapid.Int64Range(0, 100_000_000).Draw(t, "bid"))
 			facts := &exchange.LeadFacts{Seller: "north", Currency: "USD", Test: l.test}
 			facts.Source = exchange.SourceFacts{Affiliate: affs.Draw(t, "aff"), Offer: offers.Draw(t, "offer")}
+			facts.Source.Coupon = affs.Draw(t, "coupon")
 			if len(clicks) > 0 && rapid.Bool().Draw(t, "clicked") {
 				facts.Source.Click = rapid.SampledFrom(clicks).Draw(t, "click")
+			}
+			if len(clicks) > 0 && rapid.Bool().Draw(t, "cookied") {
+				facts.Source.Cookie = rapid.SampledFrom(clicks).Draw(t, "cookie")
 			}
 			j.Append(at, &exchange.PostStarted{LeadID: l.lead, Attempt: 1, Lead: facts, Buyer: "acme", Contract: "west", Bid: bid, Payout: exchange.PPM(800_000).Of(bid)})
 			flying = append(flying, l)
@@ -105,8 +121,25 @@ func random(t *rapid.T) (j *fake.Journal, sold uint64) {
 	return j, sold
 }
 
+func randomTerms(t *rapid.T) *exchange.OfferSet {
+	ev := &exchange.OfferSet{
+		Offer: rapid.SampledFrom([]exchange.OfferID{"auto", "auto", "home"}).Draw(t, "offer"), Model: exchange.Model(rapid.IntRange(1, 3).Draw(t, "model")),
+		WindowSec: rapid.Int64Range(0, 7200).Draw(t, "window"), Removed: rapid.IntRange(0, 9).Draw(t, "removed") == 0,
+		Commission: exchange.Commission{Rate: exchange.PPM(rapid.Int64Range(0, 1_000_000).Draw(t, "rate")),
+			Of: exchange.CommissionBase(rapid.IntRange(1, 4).Draw(t, "of")), PaidBy: exchange.CommissionPayer(rapid.IntRange(1, 2).Draw(t, "by"))},
+	}
+	ev.ViewSec, ev.CouponFirst = rapid.Int64Range(0, 3600).Draw(t, "views"), rapid.Bool().Draw(t, "coupon first")
+	switch ev.EarnOn = exchange.EarnOn(rapid.IntRange(0, 2).Draw(t, "earn")); ev.EarnOn {
+	case exchange.EarnAccepted:
+		ev.FlatAmount = 1_250_000
+	case exchange.EarnConfirmed:
+		ev.Event, ev.NeedSold, ev.ConfirmSec = "bought", rapid.Bool().Draw(t, "need sold"), rapid.Int64Range(0, 7200).Draw(t, "confirm")
+	}
+	return ev
+}
+
 // everything is what credits and ledger stand in, and what they follow from.
-const everything = keyState + prefixTerms + prefixClick + prefixOpen + prefixSale + prefixLead + prefixLedger
+const everything = keyState + prefixTerms + prefixClick + prefixOpen + prefixSale + prefixLead + prefixLedger + prefixAwaited + prefixTold
 
 // follow follows to the end in batches drawn at random, with crashes and disk faults between and inside them.
 func follow(t *rapid.T, j *fake.Journal, troubled bool) (*Attribution, *fake.Space) {
@@ -122,7 +155,7 @@ func follow(t *rapid.T, j *fake.Journal, troubled bool) (*Attribution, *fake.Spa
 	a := fresh()
 	for {
 		if troubled {
-			switch rapid.IntRange(0, 5).Draw(t, "trouble") {
+			switch rapid.IntRange(0, 19).Draw(t, "trouble") {
 			case 0:
 				space = space.Crash()
 				a = fresh()
@@ -136,7 +169,7 @@ func follow(t *rapid.T, j *fake.Journal, troubled bool) (*Attribution, *fake.Spa
 		}
 		size := batchMax
 		if troubled {
-			size = rapid.IntRange(1, 20).Draw(t, "size")
+			size = rapid.IntRange(1, 40).Draw(t, "size")
 		}
 		n, err := a.step(size)
 		if err != nil {
@@ -164,7 +197,7 @@ func TestAReplayGivesTheSameBytes(t *testing.T) {
 		for _, n := range st.Uncredited {
 			uncredited += n
 		}
-		if st.Sold != sold || st.Sold != st.Credits+uncredited || st.Uncredited[WhyNone] != 0 || st.Cursor != uint64(len(j.Entries())) {
+		if st.Sold != sold || st.Sold != st.Credits+uncredited || st.Uncredited[WhyNone] != 0 || st.Accepted.open() != 0 || st.Events.open() != 0 || st.Cursor != uint64(len(j.Entries())) {
 			t.Fatalf("%d legs were sold: %+v", sold, st)
 		}
 		if ja, jb := jobs(t, a), jobs(t, b); len(ja) != len(jb) {
@@ -218,7 +251,7 @@ func TestVerifyFindsWhatWasTamperedWith(t *testing.T) {
 			Lead: &exchange.LeadFacts{Seller: "north", Currency: "USD", Source: exchange.SourceFacts{Affiliate: "blog"}}})
 		s.journal.Append(3, &exchange.PostEnded{LeadID: id, Attempt: 1, Outcome: exchange.OutcomeAccepted, Status: exchange.LeadSold})
 		s.step(batchMax)
-		if sales, err := s.room.Explain(id); err != nil || len(sales) != 1 || sales[0].Amount != 4_000_000 {
+		if sales, err := s.room.Explain(id); err != nil || len(sales) != 1 || sales[0].Amount() != 4_000_000 {
 			t.Fatalf("explain: %v %+v", err, sales)
 		}
 		return s.room, s.space, s.space.Dump(prefixSale + prefixLedger)

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"vendue/exchange"
 )
@@ -29,14 +32,16 @@ func (r *Report) faultf(format string, args ...any) {
 
 // Verify reads the journal again up to the cursor, recomputes clicks, credits
 // and ledger, and compares them byte by byte with the space. It may run beside
-// a follower, and with none. Its memory holds the open leads only.
+// a follower, and with none. Its memory holds what is open: leads in flight,
+// and the events of clicks that have not left. A click that has left is looked up
+// in the journal, at the seq that the decision it served names.
 func Verify(ctx context.Context, journal Journal, space Space, vault exchange.Vault) (*Report, error) {
 	kept, err := readState(space)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read attribution's state: %w", err)
 	}
 	r := &Report{}
-	c := &checker{space: space, open: make(map[string][]byte), report: r}
+	c := &checker{journal: journal, space: space, open: make(map[string][]byte), report: r, horizon: kept.horizon}
 	f := fold{view: c, vault: vault, terms: make(map[exchange.OfferID]terms)}
 	for next := uint64(1); next < kept.cursor; {
 		if err := ctx.Err(); err != nil {
@@ -45,6 +50,7 @@ func Verify(ctx context.Context, journal Journal, space Space, vault exchange.Va
 		from := next
 		next, err = journal.Read(from, int(min(batchMax, kept.cursor-from)), func(e exchange.Entry) error {
 			r.Entries++
+			c.seq, c.hints = e.Seq, nil
 			sale, err := f.apply(e)
 			if err == nil && sale != nil {
 				r.Totals.add(sale)
@@ -65,6 +71,9 @@ func Verify(ctx context.Context, journal Journal, space Space, vault exchange.Va
 	if f.orphans > 0 {
 		r.faultf("the journal tells the end of %d attempts without their start", f.orphans)
 	}
+	if f.horizon != kept.horizon {
+		r.faultf("horizon: kept %d, recomputed %d", kept.horizon, f.horizon)
+	}
 	if r.Totals != kept.totals {
 		r.faultf("totals: kept %+v, recomputed %+v", kept.totals, r.Totals)
 	}
@@ -78,48 +87,141 @@ func (a *Attribution) Verify(ctx context.Context) (*Report, error) {
 
 // checker is a view that compares what the fold writes with what is there.
 type checker struct {
-	space  Space
-	open   map[string][]byte // open leads
-	report *Report
-	sales  uint64
-	ledger uint64
-	err    error
+	journal Journal
+	space   Space
+	open    map[string][]byte // what may change: open leads, events and what awaits its other half
+	report  *Report
+	horizon int64  // of the space
+	seq     uint64 // of the entry that is applied
+	hints   []Touch
+	sales   uint64
+	ledger  uint64
+	err     error
 }
 
+// changing are the records that later events change, so that the space holds only their last form.
+const changing = prefixOpen + prefixAwaited + prefixTold
+
 func (c *checker) get(key []byte) ([]byte, bool, error) {
-	if string(key[:1]) == prefixOpen {
+	switch prefix := string(key[:1]); {
+	case strings.Contains(changing, prefix):
 		v, ok := c.open[string(key)]
 		return v, ok, nil
+	case prefix == prefixClick && c.hasLeft(key):
+		return c.told(exchange.ClickID(key[1:]))
 	}
-	return c.space.Get(key)
+	v, ok, err := c.space.Get(key)
+	if !ok && err == nil && c.leftMeanwhile(key) {
+		return c.told(exchange.ClickID(key[1:]))
+	}
+	return v, ok, err
+}
+
+func (c *checker) hasLeft(key []byte) bool {
+	return string(key[:1]) == prefixClick && string(key) < string(madeBefore(prefixClick, c.horizon))
+}
+
+// leftMeanwhile tells whether a follower that runs beside let a click leave since the horizon was read.
+func (c *checker) leftMeanwhile(key []byte) bool {
+	if now, err := readState(c.space); err == nil {
+		c.horizon = max(c.horizon, now.horizon)
+	}
+	return c.hasLeft(key)
+}
+
+// told finds a click that has left the space: the decision of the entry at hand
+// names its seq, and the journal must agree.
+func (c *checker) told(id exchange.ClickID) ([]byte, bool, error) {
+	if c.hints == nil {
+		v, ok, err := c.space.Get(saleKey(c.seq))
+		if err != nil || !ok {
+			return nil, false, err
+		}
+		s, err := decodeSale(c.seq, v)
+		if err != nil {
+			return nil, false, err
+		}
+		c.hints = s.Touches
+	}
+	i := slices.IndexFunc(c.hints, func(t Touch) bool { return t.Click == id && t.Seq > 0 && t.Seq < c.seq })
+	if i < 0 {
+		return nil, false, nil
+	}
+	var found []byte
+	_, err := c.journal.Read(c.hints[i].Seq, 1, func(e exchange.Entry) error {
+		if ev, ok := e.Event.(*exchange.Clicked); ok && ev.ClickID == id {
+			found = clickOf(e, ev).encode()
+		}
+		return nil
+	})
+	return found, found != nil, err
 }
 
 func (c *checker) del(key []byte) { delete(c.open, string(key)) }
+
+func (c *checker) delRange(lo, hi []byte) {
+	maps.DeleteFunc(c.open, func(k string, _ []byte) bool { return k >= string(lo) && k < string(hi) })
+}
 
 func (c *checker) create(key, value []byte) { c.set(key, value) }
 func (c *checker) add(key, value []byte)    { c.set(key, value) }
 
 func (c *checker) set(key, value []byte) {
 	switch string(key[:1]) {
-	case prefixOpen:
+	case prefixOpen, prefixAwaited, prefixTold:
 		c.open[string(key)] = value
 		return
 	case prefixTerms:
 		return // only the last terms are kept
+	case prefixClick:
+		if c.hasLeft(key) {
+			return
+		}
 	case prefixSale:
 		c.sales++
 	case prefixLedger:
 		c.ledger++
 	}
+	c.compare(key, value)
+}
+
+func (c *checker) compare(key, value []byte) {
 	kept, ok, err := c.space.Get(key)
 	switch {
 	case err != nil:
 		c.err = fmt.Errorf("cannot read attribution's space: %w", err)
+	case !ok && c.leftMeanwhile(key):
 	case !ok:
 		c.report.faultf("%s is not there", nameOf(key))
 	case !bytes.Equal(kept, value):
 		c.report.faultf("%s differs from what the journal says", nameOf(key))
 	}
+}
+
+// finishChanging compares the last form of what may change. Where a follower
+// moved on in the meantime there is nothing left to compare with.
+func (c *checker) finishChanging(cursor uint64) (err error) {
+	report := *c.report
+	defer func() {
+		if now, fault := readState(c.space); err == nil && fault == nil && now.cursor != cursor {
+			*c.report = report
+		}
+	}()
+	for key, value := range c.open {
+		c.compare([]byte(key), value)
+	}
+	for _, prefix := range changing {
+		err := c.space.Scan([]byte(string(prefix)), after(string(prefix)), func(k, _ []byte) (bool, error) {
+			if _, ok := c.open[string(k)]; !ok {
+				c.report.faultf("%s is kept, and the journal does not tell of it", nameOf(k))
+			}
+			return true, nil
+		})
+		if err != nil {
+			return fmt.Errorf("cannot read attribution's space: %w", err)
+		}
+	}
+	return c.err
 }
 
 // nameOf names a record without its content.
@@ -137,6 +239,9 @@ func nameOf(key []byte) string {
 // finish looks for records that the journal does not account for, and checks
 // that the ledger's entries sum to zero.
 func (c *checker) finish(cursor uint64) error {
+	if err := c.finishChanging(cursor); err != nil {
+		return err
+	}
 	var sales uint64
 	err := c.space.Scan(saleKey(0), saleKey(cursor), func(_, _ []byte) (bool, error) {
 		sales++

@@ -292,6 +292,7 @@ type Converted struct {
 	Key      Fingerprint `json:"key"`              // of click, event and txid: the same event once only
 	Body     Fingerprint `json:"body"`             // of amount and currency, to tell a repeat from a clash
 	Amount   Money       `json:"amount,omitempty"` // as told; 0: none was
+	Currency string      `json:"currency"`
 	TxID     Sealed      `json:"txid,omitempty"`
 	Rejected bool        `json:"rejected,omitempty"` // an event told before does not count after all
 	Pixel    bool        `json:"pixel,omitempty"`    // a browser told it

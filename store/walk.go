@@ -93,6 +93,7 @@ func walkConverted(w *wire, ev *exchange.Converted) {
 	fixed(w, ev.Key[:])
 	fixed(w, ev.Body[:])
 	signed(w, &ev.Amount)
+	text(w, &ev.Currency)
 	blob(w, &ev.TxID)
 	boolean(w, &ev.Rejected)
 	boolean(w, &ev.Pixel)

@@ -17,4 +17,6 @@ type Space interface {
 type Batch interface {
 	Set(key, value []byte)
 	Delete(key []byte)
+	// DeleteRange removes the keys from lo up to, not including, hi.
+	DeleteRange(lo, hi []byte)
 }

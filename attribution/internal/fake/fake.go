@@ -63,7 +63,14 @@ func (s *Space) Scan(lo, hi []byte, fn func(k, v []byte) (bool, error)) error {
 	return nil
 }
 
-type batch struct{ set map[string]*string }
+type batch struct {
+	set    map[string]*string
+	ranges [][2]string // removed before anything is set
+}
+
+func (b *batch) DeleteRange(lo, hi []byte) {
+	b.ranges = append(b.ranges, [2]string{string(lo), string(hi)})
+}
 
 func (b *batch) Set(key, value []byte) {
 	v := string(value)
@@ -80,6 +87,9 @@ func (s *Space) Commit(sync bool, fn func(postback.Batch)) error {
 	defer s.mu.Unlock()
 	if s.failing {
 		return ErrDisk
+	}
+	for _, r := range b.ranges {
+		maps.DeleteFunc(s.live, func(k, _ string) bool { return k >= r[0] && k < r[1] })
 	}
 	for k, v := range b.set {
 		if v == nil {
