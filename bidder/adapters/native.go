@@ -124,8 +124,8 @@ func (n *native) ReadPing(r *Reply, terms *exchange.Contract) Bid {
 	return Bid{Price: out, Token: strings.Clone(text), ExpiresIn: life}
 }
 
-func readBid(v gjson.Result, maxBid exchange.Money) (exchange.Money, string) {
-	if !v.Exists() {
+func readBid(v value, maxBid exchange.Money) (exchange.Money, string) {
+	if !v.given {
 		return 0, "bid: missing"
 	}
 	bid, err := moneyOf(v)
@@ -148,19 +148,17 @@ func readBid(v gjson.Result, maxBid exchange.Money) (exchange.Money, string) {
 }
 
 // moneyOf reads a JSON number or a string that holds one.
-func moneyOf(v gjson.Result) (exchange.Money, error) {
-	switch v.Type {
-	case gjson.Number:
-		return exchange.ParseMoney(v.Raw)
-	case gjson.String:
-		return exchange.ParseMoney(v.Str)
+func moneyOf(v value) (exchange.Money, error) {
+	switch v.kind {
+	case gjson.Number, gjson.String:
+		return exchange.ParseMoney(v.text)
 	default:
 		return 0, exchange.ErrMoneySyntax
 	}
 }
 
-func readExpiry(v gjson.Result) (time.Duration, bool) {
-	if !v.Exists() || v.Type == gjson.Null {
+func readExpiry(v value) (time.Duration, bool) {
+	if !v.given || v.kind == gjson.Null {
 		return 0, true
 	}
 	seconds, err := moneyOf(v) // micro-units of a second
@@ -171,14 +169,14 @@ func readExpiry(v gjson.Result) (time.Duration, bool) {
 }
 
 // textOf reads a reference: a string, or a number as it was written. Absent and null are "".
-func textOf(v gjson.Result, bytesMax int) (string, bool) {
-	switch v.Type {
+func textOf(v value, bytesMax int) (string, bool) {
+	switch v.kind {
 	case gjson.Null:
 		return "", true
 	case gjson.String:
-		return v.Str, len(v.Str) <= bytesMax && utf8.ValidString(v.Str)
+		return v.text, len(v.text) <= bytesMax && utf8.ValidString(v.text)
 	case gjson.Number:
-		return v.Raw, len(v.Raw) <= bytesMax
+		return v.text, len(v.text) <= bytesMax
 	default:
 		return "", false
 	}
@@ -207,14 +205,14 @@ func (n *native) ReadPost(r *Reply, d *exchange.Delivery) Verdict {
 		return rejected("", "status "+strconv.Itoa(r.Status))
 	case fault != "":
 		return unknown(fault)
-	case refused && a.accepted.Type == gjson.True:
+	case refused && a.accepted.kind == gjson.True:
 		return unknown("status " + strconv.Itoa(r.Status) + " refuses, body accepts")
 	case refused:
-		return rejected(a.reason.Str, "status "+strconv.Itoa(r.Status))
-	case a.accepted.Type == gjson.True:
+		return rejected(a.reason.text, "status "+strconv.Itoa(r.Status))
+	case a.accepted.kind == gjson.True:
 		return a.accept(d)
-	case a.accepted.Type == gjson.False:
-		return rejected(a.reason.Str, "refused")
+	case a.accepted.kind == gjson.False:
+		return rejected(a.reason.text, "refused")
 	default:
 		return unknown("accepted: expected true or false")
 	}
@@ -230,7 +228,7 @@ func rejected(reason, detail string) Verdict {
 
 // answer is a post's reply, field by field, before anyone judges it.
 type answer struct {
-	accepted, id, redirect, price, reason gjson.Result
+	accepted, id, redirect, price, reason value
 }
 
 func readAnswer(body []byte) (answer, string) {
@@ -247,25 +245,25 @@ func (a *answer) accept(d *exchange.Delivery) Verdict {
 	} else {
 		v.Detail = "id: expected a string of at most 256 bytes"
 	}
-	if a.redirect.Exists() && a.redirect.Type != gjson.Null && a.redirect.Raw != `""` {
+	if a.redirect.given && a.redirect.kind != gjson.Null && (a.redirect.kind != gjson.String || a.redirect.text != "") {
 		v.RedirectURL, v.RedirectDropped = readRedirect(a.redirect)
 	}
-	if a.price.Exists() && a.price.Type != gjson.Null {
+	if a.price.given && a.price.kind != gjson.Null {
 		price, err := moneyOf(a.price)
 		v.PriceChanged = err != nil || price != d.Price
 	}
 	return v
 }
 
-func readRedirect(v gjson.Result) (text string, dropped bool) {
-	if v.Type != gjson.String || len(v.Str) > RedirectBytesMax {
+func readRedirect(v value) (text string, dropped bool) {
+	if v.kind != gjson.String || len(v.text) > RedirectBytesMax {
 		return "", true
 	}
-	u, err := url.Parse(v.Str)
+	u, err := url.Parse(v.text)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
 		return "", true
 	}
-	return strings.Clone(v.Str), false
+	return strings.Clone(v.text), false
 }
 
 // ReadStatus reads {"accepted":true|false,"id":".."} of a 200. A 404 is no
@@ -278,10 +276,10 @@ func (n *native) ReadStatus(r *Reply) exchange.Finding {
 	switch {
 	case fault != "":
 		return exchange.Finding{Detail: fault}
-	case a.accepted.Type != gjson.True && a.accepted.Type != gjson.False:
+	case a.accepted.kind != gjson.True && a.accepted.kind != gjson.False:
 		return exchange.Finding{Detail: "accepted: expected true or false"}
 	}
-	f := exchange.Finding{Known: true, Accepted: a.accepted.Type == gjson.True}
+	f := exchange.Finding{Known: true, Accepted: a.accepted.kind == gjson.True}
 	if id, ok := textOf(a.id, RefBytesMax); ok {
 		f.BuyerRef = strings.Clone(id)
 	}
