@@ -47,12 +47,11 @@ type Excluded struct {
 type Millis time.Duration
 
 // MarshalJSON writes m in milliseconds.
-func (m Millis) MarshalJSON() ([]byte, error) {
-	return appendMillis(nil, time.Duration(m)), nil
-}
+func (m Millis) MarshalJSON() ([]byte, error) { return m.Append(nil), nil }
 
-func appendMillis(dst []byte, d time.Duration) []byte {
-	return (Money(d.Microseconds()) * (Micro / 1000)).Append(dst)
+// Append appends m as MarshalJSON writes it.
+func (m Millis) Append(dst []byte) []byte {
+	return (Money(time.Duration(m).Microseconds()) * (Micro / 1000)).Append(dst)
 }
 
 // Attempt is the tape's record of one post to one buyer, or of a lead refused

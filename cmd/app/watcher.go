@@ -28,10 +28,10 @@ func (w *watcher) Auction(r *exchange.Auction) {
 			timeouts++
 		}
 	}
-	id := r.PingID.Append(make([]byte, 0, exchange.IDTextBytes))
-	line.Str("event", "auction").Bytes("ping_id", id).Str("seller", string(r.Seller)).Str("campaign", string(r.Campaign)).
+	text := make([]byte, 0, exchange.IDTextBytes) // each value is copied into the line before the next
+	line.Str("event", "auction").Bytes("ping_id", r.PingID.Append(text)).Str("seller", string(r.Seller)).Str("campaign", string(r.Campaign)).
 		Bool("test", r.Test).Bool("direct", r.Direct).Int("candidates", len(r.Candidates)).Int("bids", bids).Int("timeouts", timeouts).
-		Str("reason", r.Reason.String()).Stringer("price", r.Price).Dur("elapsed_ms", time.Duration(r.Elapsed)).Send()
+		Str("reason", r.Reason.String()).Bytes("price", r.Price.Append(text)).RawJSON("elapsed_ms", r.Elapsed.Append(text)).Send()
 }
 
 // Attempt is told of a finished attempt to post, or of a refused lead.
@@ -47,12 +47,12 @@ func (w *watcher) Attempt(r *exchange.Attempt) {
 	if line == nil {
 		return
 	}
-	id := r.LeadID.Append(make([]byte, 0, exchange.IDTextBytes))
-	line.Str("event", "post").Bytes("lead_id", id).Str("seller", string(r.Seller)).Str("campaign", string(r.Campaign)).
-		Bool("test", r.Test).Uint16("attempt", r.Attempt).Str("contract", string(r.Contract)).Stringer("bid", r.Bid).Stringer("payout", r.Payout).
+	text := make([]byte, 0, exchange.IDTextBytes) // each value is copied into the line before the next
+	line.Str("event", "post").Bytes("lead_id", r.LeadID.Append(text)).Str("seller", string(r.Seller)).Str("campaign", string(r.Campaign)).
+		Bool("test", r.Test).Uint16("attempt", r.Attempt).Str("contract", string(r.Contract)).Bytes("bid", r.Bid.Append(text)).Bytes("payout", r.Payout.Append(text)).
 		Str("outcome", r.Outcome.String()).Str("reason", r.Reason.String()).Int("http_status", r.HTTPStatus).Str("detail", r.Detail).
 		Str("status", r.Status.String()).Str("lead_reason", r.LeadReason.String()).
-		Dur("buyer_ms", time.Duration(r.BuyerTime)).Dur("elapsed_ms", time.Duration(r.Elapsed)).Send()
+		RawJSON("buyer_ms", r.BuyerTime.Append(text)).RawJSON("elapsed_ms", r.Elapsed.Append(text)).Send()
 }
 
 // sources is where the live page gets what it does not count itself.

@@ -174,14 +174,8 @@ func (b *body) takeJSON(key string, v gjson.Result) {
 	switch key {
 	case "lead":
 		b.leadJSON = v.Raw
-	case "source":
-		b.takeObject(key, v, b.takeSource)
-	case "consent":
-		b.consent.Raw = v.Raw
-		b.takeObject(key, v, b.takeConsent)
-		b.checkConsent()
-	case "bid_ids":
-		b.bidIDs = b.texts(key, v, bidIDsMax)
+	case "source", "consent", "bid_ids":
+		b.takeCompound(key, v)
 	case "test", "accepted":
 		if v.Type != gjson.True && v.Type != gjson.False {
 			b.fault(key, "expected true or false")
@@ -197,6 +191,23 @@ func (b *body) takeJSON(key string, v gjson.Result) {
 			return
 		}
 		b.takeScalar(key, scalar(v))
+	}
+}
+
+// takeCompound takes a part that has parts. It stands apart since what it
+// hands to closures is allocated, for every key of the body were it in takeJSON.
+//
+//go:noinline
+func (b *body) takeCompound(key string, v gjson.Result) {
+	switch key {
+	case "source":
+		b.takeObject(key, v, b.takeSource)
+	case "consent":
+		b.consent.Raw = v.Raw
+		b.takeObject(key, v, b.takeConsent)
+		b.checkConsent()
+	default:
+		b.bidIDs = b.texts(key, v, bidIDsMax)
 	}
 }
 
