@@ -51,13 +51,14 @@ type fault struct {
 	broken   chan struct{} // closed when broken; err is set before
 	once     sync.Once
 	err      error
-	poisoned atomic.Bool // Pebble may hold its own locks for ever: it must not be called again, not even to close
+	poisoned atomic.Bool   // Pebble may hold its own locks for ever: it must not be called again, not even to close
+	stuck    chan struct{} // closed with poisoned: who is inside Pebble may not come back
 	onFault  func(error)
 	log      zerolog.Logger
 }
 
 func newFault(onFault func(error), log zerolog.Logger) *fault {
-	return &fault{broken: make(chan struct{}), onFault: onFault, log: log}
+	return &fault{broken: make(chan struct{}), stuck: make(chan struct{}), onFault: onFault, log: log}
 }
 
 // fail breaks the journal and tells the owner once. It returns ErrBroken with the first cause.
@@ -70,6 +71,12 @@ func (f *fault) fail(err error) error {
 		}
 	})
 	return f.err
+}
+
+func (f *fault) poison() {
+	if !f.poisoned.Swap(true) {
+		close(f.stuck)
+	}
 }
 
 // check returns nil while the journal is sound.
@@ -91,7 +98,7 @@ func (f *fault) guard(fn func() error) (err error) {
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			f.poisoned.Store(true)
+			f.poison()
 			err = f.fail(fmt.Errorf("cannot write to the journal: %v", r))
 		}
 	}()
@@ -123,7 +130,7 @@ func (l pebbleLog) Fatalf(format string, args ...any) {
 	if strings.Contains(format, "fatal commit error") {
 		return
 	}
-	l.poisoned.Store(true)
+	l.poison()
 	runtime.Goexit()
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
@@ -13,15 +14,16 @@ import (
 
 // generation is the index keys of a run of events that are not in the index's
 // database yet: the bytes that will go there, in the order they came, and a
-// table that finds them by their group. It holds no pointers per key, so the
-// collector has nothing to walk, and it is emptied to be filled again.
+// chained hash table of fixed size that finds them by their group. It holds no
+// pointers, so the collector has nothing to walk, and it is emptied to be
+// filled again. (Go's map took twice the time, most of it growing.)
 //
 // A group is the part of a key that look-ups go by: the lead, the person, or
 // the whole key where only the last one counts.
 type generation struct {
 	data   []byte
 	items  []pendingKey
-	newest map[uint64]int32 // the newest item of each group, by the group's hash
+	chains []int32 // by hash: one more than the newest item of the chain, 0 if it is empty
 	keys   indexKeys
 	events int
 	last   uint64 // seq of the last event
@@ -30,17 +32,23 @@ type generation struct {
 
 // pendingKey is one index key and its value inside a generation.
 type pendingKey struct {
-	sort       uint64 // the key's first bytes, which settle most comparisons
 	at         uint32 // of the key in data; the value follows it
 	key, value uint8  // their sizes
-	older      int32  // the item before it under the same hash, -1 if there is none
+	older      int32  // one more than the item before it in its chain, 0 if there is none
 }
 
-func newGeneration() *generation { return &generation{newest: make(map[uint64]int32)} }
+// newGeneration returns an empty one for about so many events.
+func newGeneration(events int) *generation {
+	return &generation{chains: make([]int32, 1<<bits.Len(uint(4*events)))}
+}
 
 func (g *generation) reset() {
 	g.data, g.items, g.events, g.last, g.sum = g.data[:0], g.items[:0], 0, 0, 0
-	clear(g.newest)
+	clear(g.chains)
+}
+
+func (g *generation) chain(group []byte) *int32 {
+	return &g.chains[xxhash.Sum64(group)&uint64(len(g.chains)-1)]
 }
 
 // groupBytes is how much of a key is its group.
@@ -63,15 +71,9 @@ func (g *generation) add(e exchange.Entry, sum uint64) {
 }
 
 func (g *generation) put(key, value []byte) error {
-	hash := xxhash.Sum64(key[:groupBytes(key)])
-	older, ok := g.newest[hash]
-	if !ok {
-		older = -1
-	}
-	g.newest[hash] = int32(len(g.items))
-	g.items = append(g.items, pendingKey{
-		sort: binary.BigEndian.Uint64(key), at: uint32(len(g.data)), key: uint8(len(key)), value: uint8(len(value)), older: older,
-	})
+	chain := g.chain(key[:groupBytes(key)])
+	g.items = append(g.items, pendingKey{at: uint32(len(g.data)), key: uint8(len(key)), value: uint8(len(value)), older: *chain})
+	*chain = int32(len(g.items))
 	g.data = append(append(g.data, key...), value...)
 	return nil
 }
@@ -85,32 +87,39 @@ func (g *generation) pair(i int32) (key, value []byte) {
 
 // find calls fn with the pairs of a group, the newest first, until fn returns false.
 func (g *generation) find(group []byte, fn func(key, value []byte) (more bool)) {
-	i, ok := g.newest[xxhash.Sum64(group)]
-	for ok && i >= 0 {
-		key, value := g.pair(i)
+	for i := *g.chain(group); i > 0; i = g.items[i-1].older {
+		key, value := g.pair(i - 1)
 		if bytes.HasPrefix(key, group) && !fn(key, value) {
 			return
 		}
-		i = g.items[i].older
 	}
 }
 
-// sorted returns the items in the order of their keys; of equal keys the newest comes last.
-func (g *generation) sorted() []int32 {
-	order := make([]int32, len(g.items))
-	for i := range order {
-		order[i] = int32(i)
+// keyPlace is an item and the first bytes of its key, which settle most comparisons without a look at the key.
+type keyPlace struct {
+	head uint64
+	item int32
+}
+
+// sorted appends to dst the items in the order of their keys; of equal keys the newest comes last.
+func (g *generation) sorted(dst []keyPlace) []keyPlace {
+	for i := range g.items {
+		key, _ := g.pair(int32(i))
+		dst = append(dst, keyPlace{binary.BigEndian.Uint64(key), int32(i)})
 	}
-	slices.SortFunc(order, func(a, b int32) int {
-		if c := cmp.Compare(g.items[a].sort, g.items[b].sort); c != 0 {
-			return c
+	slices.SortFunc(dst, func(a, b keyPlace) int {
+		if a.head != b.head {
+			if a.head < b.head {
+				return -1
+			}
+			return 1
 		}
-		left, _ := g.pair(a)
-		right, _ := g.pair(b)
+		left, _ := g.pair(a.item)
+		right, _ := g.pair(b.item)
 		if c := bytes.Compare(left, right); c != 0 {
 			return c
 		}
-		return cmp.Compare(a, b)
+		return cmp.Compare(a.item, b.item)
 	})
-	return order
+	return dst
 }

@@ -4,19 +4,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"vendue/exchange"
 )
 
 const (
-	generationEvents = 32 << 10 // events whose keys are written at once
+	generationEvents = 64 << 10 // events whose keys are written at once
 	generationsMost  = 2        // so many of them may gather while one is written; then Append waits
 	// underivedMax bounds the events whose keys a reading process makes up in memory.
 	underivedMax = 1 << 20
@@ -41,7 +40,7 @@ const indexMarkKey = "m"
 // when its last event is durable. If the disk is slower than the events come,
 // Append waits for the writing one (room), which holds up whoever decides.
 //
-// mu guards open, writing and ended. The goroutine alone takes writing away,
+// mu guards open, writing and spare. The goroutine alone takes writing away,
 // and writing does not change while it is there, so it reads it without the lock.
 //
 // Tried before: the keys in the event's own batch. Each was a search of its own
@@ -52,42 +51,51 @@ type indexer struct {
 	size int // events of a generation
 
 	mu      sync.Mutex
-	moved   sync.Cond // on mu: writing is gone, or ended
 	open    *generation
 	writing *generation // nil: none is
 	spare   *generation // empty, to be filled again; the goroutine puts it there
-	ended   bool
 
+	places  []keyPlace    // scratch of write
 	running bool          // the goroutine was started; set once, while opening
 	full    chan struct{} // holds one: the open generation may be full
+	turned  chan struct{} // holds one: the open generation is another one
 	closing chan struct{}
 	done    chan struct{}
 }
 
 func newIndexer(s *Store) *indexer {
+	size := s.cfg.generationEvents
+	if size <= 0 {
+		size = generationEvents
+	}
 	x := &indexer{
-		s: s, size: s.cfg.generationEvents, open: newGeneration(), spare: newGeneration(),
-		full: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
+		s: s, size: size, open: newGeneration(size), spare: newGeneration(size),
+		full: make(chan struct{}, 1), turned: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
 	}
-	if x.size <= 0 {
-		x.size = generationEvents
-	}
-	x.moved.L = &x.mu
 	return x
 }
 
-// room returns when one more batch may be added. It tells how long that took.
+// room returns when one more batch may be added, or the journal is broken. It
+// tells how long that took. Only Append calls it.
 func (x *indexer) room() time.Duration {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.open.events < generationsMost*x.size || x.ended {
+	if x.hasRoom() {
 		return 0
 	}
 	began := time.Now()
-	for x.open.events >= generationsMost*x.size && !x.ended {
-		x.moved.Wait()
+	for !x.hasRoom() {
+		select {
+		case <-x.turned:
+		case <-x.s.fault.broken:
+			return time.Since(began)
+		}
 	}
 	return time.Since(began)
+}
+
+func (x *indexer) hasRoom() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.open.events < generationsMost*x.size
 }
 
 // add takes in the events that were appended from seq first on; sum is the checksum of the last one's record.
@@ -99,13 +107,14 @@ func (x *indexer) add(at int64, first uint64, events []exchange.Event, sum uint6
 	full := x.open.events >= x.size
 	x.mu.Unlock()
 	if full {
-		x.wake()
+		notify(x.full)
 	}
 }
 
-func (x *indexer) wake() {
+// notify puts a notice into a channel that holds one.
+func notify(c chan<- struct{}) {
 	select {
-	case x.full <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -124,7 +133,6 @@ func (x *indexer) waiting() int {
 // run is the goroutine. It ends at close, or when the journal breaks.
 func (x *indexer) run() {
 	defer close(x.done)
-	defer x.end() // also if Pebble ends this goroutine
 	for {
 		select {
 		case <-x.full:
@@ -140,13 +148,6 @@ func (x *indexer) run() {
 	}
 }
 
-func (x *indexer) end() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.ended = true
-	x.moved.Broadcast()
-}
-
 // turn makes a full open generation the writing one.
 func (x *indexer) turn() bool {
 	x.mu.Lock()
@@ -155,7 +156,7 @@ func (x *indexer) turn() bool {
 		return false
 	}
 	x.writing, x.open, x.spare = x.open, x.spare, nil
-	x.moved.Broadcast()
+	notify(x.turned)
 	return true
 }
 
@@ -177,8 +178,9 @@ func (x *indexer) write(g *generation) error {
 		return err
 	}
 	batch := x.db.NewBatchWithSize(len(g.data) + len(g.items)*(1+1+1) + 64)
-	for _, i := range g.sorted() {
-		if key, value := g.pair(i); batch.Set(key, value, nil) != nil {
+	x.places = g.sorted(x.places[:0])
+	for _, place := range x.places {
+		if key, value := g.pair(place.item); batch.Set(key, value, nil) != nil {
 			panic("BUG: a batch of index keys takes no more")
 		}
 	}
@@ -201,7 +203,10 @@ func (x *indexer) write(g *generation) error {
 func (x *indexer) close() error {
 	if x.running {
 		close(x.closing)
-		<-x.done
+		select {
+		case <-x.done:
+		case <-x.s.fault.stuck:
+		}
 	}
 	if x.db == nil || x.s.fault.poisoned.Load() {
 		return nil
@@ -268,20 +273,6 @@ func (x *indexer) whole() (*pebble.Batch, error) {
 	return batch, nil
 }
 
-// indexLog is the journal's log for the index, but for fatal lines while it is being opened: the index can be made anew.
-type indexLog struct {
-	pebbleLog
-	opened *atomic.Bool
-}
-
-// Fatalf breaks the journal, once the index is open.
-func (l indexLog) Fatalf(format string, args ...any) {
-	if !l.opened.Load() {
-		runtime.Goexit()
-	}
-	l.pebbleLog.Fatalf(format, args...)
-}
-
 // openIndex opens the index and makes the keys of the events after its mark. An
 // index that cannot be read, or that is not this journal's, is made anew: all of it follows from the events.
 func (s *Store) openIndex() error {
@@ -332,16 +323,20 @@ func (x *indexer) openAt(dir string, fs vfs.FS) (from uint64, err error) {
 			return 0, fmt.Errorf("%w: %w", errDisk, err)
 		}
 	}
-	log := indexLog{pebbleLog{s.fault}, new(atomic.Bool)}
-	opts := pebbleOptions(fs, log)
+	opts := pebbleOptions(fs, pebbleLog{s.fault})
 	// A generation is larger than a memtable can take, so Pebble writes a table
 	// from it as it is, without a memtable's search for each key.
 	opts.ReadOnly, opts.DisableWAL, opts.MemTableSize, opts.CacheSize = s.readOnly, true, 1<<20, 32<<20
+	// Its tables come slowly and are small. Merging them late saves most of the
+	// merging, and a look-up passes the filters of a few more; keys made of MACs do not compress.
+	opts.L0CompactionThreshold = 8
+	for i := range opts.Levels {
+		opts.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	}
 	db, err := openPebble(dir, opts)
 	if err != nil {
 		return 0, err
 	}
-	log.opened.Store(true)
 	if from, err = x.marked(db); err != nil {
 		return 0, errors.Join(err, db.Close())
 	}

@@ -53,9 +53,17 @@ func pebbleOptions(fs vfs.FS, log pebble.Logger) *pebble.Options {
 // openLog tells openPebble of a fatal line, which ends the goroutine that wrote it.
 type openLog struct {
 	pebble.Logger
-	fatal  chan error // holds one
-	opened *atomic.Bool
+	fatal chan error // holds one
+	state *atomic.Uint32
 }
+
+// An opening database is opened, or has failed: a goroutine of its own was
+// ended, for which closing it would wait for ever. It goes from opening to one of the two, once.
+const (
+	dbOpening uint32 = iota
+	dbOpened
+	dbFailed
+)
 
 // diskWatcher is a log that must know when the disk takes no more files.
 type diskWatcher interface{ diskFailed(err error) }
@@ -66,14 +74,10 @@ type diskWatcher interface{ diskFailed(err error) }
 // spin; later the owner is told, whose Close ends the spinning.
 func (l openLog) background(err error) {
 	switch watcher, ok := l.Logger.(diskWatcher); {
-	case errors.Is(err, pebble.ErrCorruption):
+	case pebble.IsCorruptionError(err):
 		l.Errorf("background error: %v", err)
-	case !l.opened.Load():
-		select {
-		case l.fatal <- fmt.Errorf("%w: %w", errDisk, err):
-		default:
-		}
-		runtime.Goexit()
+	case l.opening():
+		l.refuse(fmt.Errorf("%w: %w", errDisk, err))
 	case ok:
 		watcher.diskFailed(fmt.Errorf("%w: %w", errDisk, err))
 	default:
@@ -81,13 +85,26 @@ func (l openLog) background(err error) {
 	}
 }
 
-// Fatalf passes the line on, after telling of it.
+// Fatalf refuses the database while it is opened, and passes the line on later.
 func (l openLog) Fatalf(format string, args ...any) {
-	select {
-	case l.fatal <- fmt.Errorf(format, args...):
-	default:
+	if l.opening() {
+		l.refuse(fmt.Errorf(format, args...))
 	}
 	l.Logger.Fatalf(format, args...)
+}
+
+// opening tells whether the database is not open yet; if so it never will be.
+func (l openLog) opening() bool {
+	return l.state.CompareAndSwap(dbOpening, dbFailed) || l.state.Load() == dbFailed
+}
+
+// refuse tells openPebble why, and ends the goroutine.
+func (l openLog) refuse(err error) {
+	select {
+	case l.fatal <- err:
+	default:
+	}
+	runtime.Goexit()
 }
 
 // openPebble opens a database and turns every way in which Pebble refuses
@@ -98,7 +115,7 @@ func openPebble(dir string, opts *pebble.Options) (*pebble.DB, error) {
 		db  *pebble.DB
 		err error
 	}
-	watch := openLog{Logger: opts.Logger, fatal: make(chan error, 1), opened: new(atomic.Bool)}
+	watch := openLog{Logger: opts.Logger, fatal: make(chan error, 1), state: new(atomic.Uint32)}
 	opts.Logger = watch
 	if opts.EventListener == nil {
 		opts.EventListener = new(pebble.EventListener)
@@ -116,17 +133,23 @@ func openPebble(dir string, opts *pebble.Options) (*pebble.DB, error) {
 	}()
 	select {
 	case o := <-done:
-		watch.opened.Store(o.err == nil)
-		if errors.Is(o.err, pebble.ErrCorruption) {
+		if o.err == nil && !watch.state.CompareAndSwap(dbOpening, dbOpened) {
+			return nil, watch.refused(dir, <-watch.fatal)
+		}
+		if pebble.IsCorruptionError(o.err) {
 			return nil, &DamageError{What: dir, Err: o.err}
 		}
 		return o.db, o.err
 	case err := <-watch.fatal:
-		if errors.Is(err, errDisk) {
-			return nil, fmt.Errorf("cannot open %q: %w", dir, err)
-		}
-		return nil, &DamageError{What: dir, Err: err}
+		return nil, watch.refused(dir, err)
 	}
+}
+
+func (openLog) refused(dir string, err error) error {
+	if errors.Is(err, errDisk) {
+		return fmt.Errorf("cannot open %q: %w", dir, err)
+	}
+	return &DamageError{What: dir, Err: err}
 }
 
 // orderedFS syncs a directory before Pebble makes a marker in it. The marker
