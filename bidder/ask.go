@@ -106,6 +106,10 @@ func (f *fanOut) scatter() {
 			f.finish(t, exchange.Answer{Reason: exchange.ReasonNoTime}, now)
 			continue
 		}
+		if !t.end(f.ask).ready(now) {
+			f.finish(t, exchange.Answer{Reason: exchange.ReasonBuyerError, Detail: errNotReady.Error()}, now)
+			continue
+		}
 		t.patience = since + 2*time.Duration(c.pace.Load()) + timeLeast
 		t.conn = t.host(f.ask).pop(now)
 	}
@@ -118,8 +122,11 @@ func (f *fanOut) scatter() {
 	}
 }
 
-// host is where t's question goes.
-func (t *target) host(ask *exchange.Ask) *host { return t.c.ping[side(ask.Test)].host }
+// end is where t's question goes.
+func (t *target) end(ask *exchange.Ask) *endpoint { return t.c.ping[side(ask.Test)] }
+
+// host keeps the connections there.
+func (t *target) host(ask *exchange.Ask) *host { return t.end(ask).host }
 
 // send writes one question on the connection that was taken for it, or has one dialled.
 func (f *fanOut) send(t *target, now time.Time) {
@@ -274,6 +281,7 @@ func (f *fanOut) settle(t *target, status error, now time.Time) {
 func (f *fanOut) answer(t *target, now time.Time) {
 	f.reply = t.conn.reply()
 	bid := t.c.adapter.ReadPing(&f.reply, t.c.terms)
+	t.end(f.ask).answered(f.reply.Status, f.reply.Head)
 	if len(t.rest) > 0 {
 		t.conn.parse.close = true // answered before it had the whole question
 	}

@@ -20,6 +20,7 @@ type Config struct {
 type Contract struct {
 	Terms   *exchange.Contract
 	Dialect *dialect.Format // a described format, which knows its endpoints itself; nil: the native one, and those below
+	Auth    *Auth           // of a described format, nil if its headers do
 	Ping    Endpoint        // empty URL: a standing price, never pinged
 	Post    Endpoint
 	Status  Endpoint // its URLs are a StatusURL's text; empty: the buyer tells nothing of its own accord

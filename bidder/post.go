@@ -25,8 +25,7 @@ func (b *Bidder) Post(d *exchange.Delivery) exchange.Receipt {
 	start := b.t.now()
 	c := b.contract(d.Contract)
 	l := letters.Get().(*letter)
-	l.write(c, d, start)
-	r := b.attempt(c, d, l.out)
+	r := b.send(c, d, l, start)
 	if cap(l.out) <= letterBytesKept {
 		clear(l.body[:cap(l.body)]) // personal data does not lie about in a pool
 		clear(l.out[:cap(l.out)])
@@ -36,6 +35,22 @@ func (b *Bidder) Post(d *exchange.Delivery) exchange.Receipt {
 	c.ms.posts[r.Outcome].Inc()
 	if r.Outcome != exchange.OutcomeNotDelivered {
 		c.ms.postSeconds.Update(r.Elapsed.Seconds())
+	}
+	return r
+}
+
+// send writes the letter and sends it, once. A buyer that refused to look at it
+// for want of a fresh credential, and gave what one is made of, gets it once
+// more: it has not read the lead, or it would have no reason to ask.
+func (b *Bidder) send(c *contract, d *exchange.Delivery, l *letter, now time.Time) exchange.Receipt {
+	if !c.post[side(d.Test)].ready(now) {
+		return notDelivered(errNotReady)
+	}
+	l.write(c, d, now)
+	r, again := b.attempt(c, d, l.out)
+	if again && r.Outcome == exchange.OutcomeRejected {
+		l.write(c, d, b.t.now())
+		r, _ = b.attempt(c, d, l.out)
 	}
 	return r
 }
@@ -61,25 +76,26 @@ func (l *letter) write(c *contract, d *exchange.Delivery, now time.Time) {
 	l.out = end.appendSpoken(l.out[:0], &scene, l.extra, l.body)
 }
 
-// attempt sends the request once and judges the answer.
-func (b *Bidder) attempt(c *contract, d *exchange.Delivery, request []byte) exchange.Receipt {
+// attempt sends the request once and judges the answer. again: made anew, it could fare better.
+func (b *Bidder) attempt(c *contract, d *exchange.Delivery, request []byte) (r exchange.Receipt, again bool) {
 	conn, r := b.deliver(c, d, request)
 	if conn == nil {
-		return r
+		return r, false
 	}
 	err := conn.wait(d.Deadline)
 	now := b.t.now()
 	switch {
 	case isBlocked(err):
 		b.t.drain(conn, c.ms, now)
-		return exchange.Receipt{Outcome: exchange.OutcomeUnknown, Reason: exchange.ReasonTimeout, Detail: "no answer in time"}
+		return exchange.Receipt{Outcome: exchange.OutcomeUnknown, Reason: exchange.ReasonTimeout, Detail: "no answer in time"}, false
 	case err != nil:
 		r := exchange.Receipt{Outcome: exchange.OutcomeUnknown, Reason: exchange.ReasonBuyerError, Status: conn.parse.status, Detail: err.Error()}
 		conn.host.discard(conn)
-		return r
+		return r, false
 	}
 	reply := conn.reply()
 	v := c.adapter.ReadPost(&reply, d)
+	again = c.post[side(d.Test)].answered(reply.Status, reply.Head)
 	conn.host.release(conn, now)
 	if v.RedirectDropped {
 		c.ms.redirectsDropped.Inc()
@@ -87,7 +103,7 @@ func (b *Bidder) attempt(c *contract, d *exchange.Delivery, request []byte) exch
 	return exchange.Receipt{
 		Outcome: v.Outcome, Reason: v.Reason, BuyerRef: v.Ref, RedirectURL: v.RedirectURL,
 		PriceChanged: v.PriceChanged, Status: reply.Status, Detail: v.Detail,
-	}
+	}, again
 }
 
 // deliver gets a connection and writes the whole request on it. Without a

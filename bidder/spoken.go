@@ -19,6 +19,9 @@ type spoken struct {
 	line     []byte // the request line up to the target; nil: the endpoint's head is whole
 	headers  []dialect.HeaderLine
 	bodyless bool // no Content-Length either
+	method   string
+	target   string     // if it is the same in every request, else /
+	auth     authorizer // nil: nothing but headers
 }
 
 // newSpoken compiles one phase of a format; nil if the format lacks it. The
@@ -45,10 +48,10 @@ func spokenEndpoint(t *Transport, f *dialect.Format, id dialect.PhaseID, u *dial
 	if err != nil {
 		return nil, err
 	}
-	s := &spoken{format: f, phase: id, url: u, bodyless: r.ContentType == "" && r.Method == "GET"}
+	s := &spoken{format: f, phase: id, url: u, method: r.Method, target: "/", bodyless: r.ContentType == "" && r.Method == "GET"}
 	head := []byte(r.Method + " ")
 	if target, constant := u.Constant(); constant {
-		head = append(head, target...)
+		head, s.target = append(head, target...), target
 	} else {
 		s.line, head = head, nil
 	}
@@ -82,9 +85,14 @@ func spokenEndpoint(t *Transport, f *dialect.Format, id dialect.PhaseID, u *dial
 // appendSpoken appends the whole request. extra is header lines of this request alone.
 func (e *endpoint) appendSpoken(dst []byte, scene *dialect.Scene, extra, body []byte) []byte {
 	s := e.spoken
+	target := s.target
 	if s.line != nil {
 		dst = append(dst, s.line...)
+		from := len(dst)
 		dst = s.format.AppendTarget(dst, s.phase, s.url, scene)
+		if s.auth != nil {
+			target = string(dst[from:])
+		}
 	}
 	dst = append(dst, e.head...)
 	if !s.bodyless {
@@ -96,9 +104,23 @@ func (e *endpoint) appendSpoken(dst []byte, scene *dialect.Scene, extra, body []
 		dst = append(append(dst, h.Name...), ": "...)
 		dst = append(h.Append(dst, scene), "\r\n"...)
 	}
+	if s.auth != nil {
+		dst = s.auth.append(dst, &signed{method: s.method, target: target, body: body, now: scene.Now})
+	}
 	dst = append(dst, extra...)
 	dst = append(dst, "\r\n"...)
 	return append(dst, body...)
+}
+
+// ready tells whether a request can prove who sends it; a native one always can.
+func (e *endpoint) ready(now time.Time) bool {
+	return e.spoken == nil || e.spoken.auth == nil || e.spoken.auth.ready(now)
+}
+
+// answered hears of an answer's status. It tells whether the same request, made
+// anew, could fare better at once: the buyer refused to look at it.
+func (e *endpoint) answered(status int, head []byte) bool {
+	return status == 401 && e.spoken != nil && e.spoken.auth != nil && e.spoken.auth.refused(head)
 }
 
 // compileSpoken compiles all phases of a described format.
@@ -109,6 +131,11 @@ func (c *contract) compileSpoken(from *Contract, t *Transport) error {
 		if err != nil {
 			faults = append(faults, fmt.Errorf("contract %s: %s: %w", from.Terms.ID, id, err))
 			continue
+		}
+		for _, end := range ends {
+			if end != nil && from.Auth != nil {
+				end.spoken.auth = newAuthorizer(t, from.Auth, end)
+			}
 		}
 		switch id {
 		case dialect.Ping:
@@ -126,7 +153,7 @@ func (c *contract) compileSpoken(from *Contract, t *Transport) error {
 	return errors.Join(faults...)
 }
 
-// appendSpokenInquiry appends the question for an outcome.
+// appendSpoken appends the question for an outcome.
 func (in *inquiry) appendSpoken(dst []byte, q *exchange.Inquiry, now time.Time) []byte {
 	scene := dialect.StatusScene(q, now)
 	s := in.end.spoken

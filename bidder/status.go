@@ -168,6 +168,9 @@ func (in *inquiry) request(q *exchange.Inquiry, now time.Time) []byte {
 // ask sends the question on one connection. A kept one that turns out closed
 // costs this turn and no more: the next look-up is never far.
 func (in *inquiry) ask(c *contract, q *exchange.Inquiry, now time.Time) exchange.Finding {
+	if in.end != nil && !in.end.ready(now) {
+		return exchange.Finding{Detail: errNotReady.Error()}
+	}
 	request := in.request(q, now)
 	conn := in.host.take(now)
 	if conn == nil {

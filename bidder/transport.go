@@ -45,6 +45,8 @@ type Transport struct {
 	draining []late
 	closed   bool
 
+	keepers keepers
+
 	wake chan struct{} // there is something to drain, or a new host to warm
 	stop chan struct{}
 	done chan struct{}

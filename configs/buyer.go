@@ -73,7 +73,7 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 	c.OnUnknown = exchange.OnUnknown(l.word(p.opt("on_unknown"), 0, "hold", "continue"))
 	c.Idempotent = l.boolean(p.opt("idempotent"))
 	l.status(t.opt("status"), &said, &wire)
-	if wire.Dialect = l.dialect(&said); wire.Dialect != nil {
+	if wire.Dialect = l.dialect(&said, &wire); wire.Dialect != nil {
 		l.spoken(c, wire.Dialect)
 	}
 	l.settle(t.opt("settle"), c)

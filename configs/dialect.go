@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"vendue/bidder"
 	"vendue/bidder/adapters/dialect"
 	"vendue/exchange"
 )
@@ -43,7 +44,7 @@ type speech struct {
 }
 
 // dialect compiles the format that a contract speaks, nil for the native one.
-func (l *loader) dialect(s *speech) *dialect.Format {
+func (l *loader) dialect(s *speech, wire *bidder.Contract) *dialect.Format {
 	own := s.t.opt("dialect")
 	if s.format == nativeFormat && own == nil {
 		for _, key := range []string{"vars", "map", "auth"} {
@@ -63,6 +64,10 @@ func (l *loader) dialect(s *speech) *dialect.Format {
 		}
 		root = merge(root, own)
 	}
+	if a := s.t.opt("auth"); a != nil {
+		root = merge(root, &node{pos: a.pos, shape: shapeTable, entries: []entry{{pos: a.pos, key: "auth", value: &node{}}}}) // one kind replaces another
+		root = merge(root, under(a, "auth"))
+	}
 	if m := s.t.opt("map"); m != nil && l.expect(m, shapeTable) {
 		root = merge(root, under(m, "map"))
 	}
@@ -71,6 +76,13 @@ func (l *loader) dialect(s *speech) *dialect.Format {
 	}
 	before := len(l.faults)
 	spec := l.spec(root, s)
+	line, auth := l.auth(root.get("auth"))
+	wire.Auth = auth
+	for _, p := range spec.Phases {
+		if p != nil && line != nil {
+			p.Headers = append(p.Headers, *line)
+		}
+	}
 	if s.c.Vertical == nil || len(l.faults) > before {
 		return nil
 	}
@@ -157,7 +169,7 @@ func overrides(t table, phase string) *node {
 
 // spec reads a whole merged description.
 func (l *loader) spec(root *node, s *speech) *dialect.Spec {
-	t := l.table(root, "about", "vars", "map", "rest", "ping", "post", "direct", "status")
+	t := l.table(root, "about", "vars", "map", "rest", "auth", "ping", "post", "direct", "status")
 	spec := &dialect.Spec{At: at(s.at), Map: l.entries(t.opt("map")), Rest: l.rest(t.opt("rest"))}
 	ping, post, status := t.opt("ping"), t.opt("post"), t.opt("status")
 	if direct := t.opt("direct"); direct != nil && !s.c.Pinged && post != nil {
