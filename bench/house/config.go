@@ -18,6 +18,7 @@ type Config struct {
 	Fields              []string // further fields of the vertical
 	Duplicate           string   // the vertical's duplicate rule; "none" for none
 	Contracts           []Contract
+	North               []string            // further lines of the seller north
 	BuyerLines          map[string][]string // further lines by buyer
 	Tree                []string            // tiers as YAML items; made from the contracts if nil
 	Affiliates          []Affiliate
@@ -87,8 +88,10 @@ func (c *Config) Text() string {
 		add("    duplicate: %s", c.Duplicate)
 	}
 	add("operators:\n  ops: {key_sha256: %s}", KeyHash(OpsKey))
-	add("sellers:\n  north:\n    name: North Media\n    key_sha256: %s\n    test_key_sha256: %s\n    campaigns:\n      north-auto:\n        vertical: auto\n        tree: auto",
+	add("sellers:\n  north:\n    name: North Media\n    key_sha256: %s\n    test_key_sha256: %s",
 		KeyHash(NorthKey), KeyHash(NorthTestKey))
+	lines(&w, "    ", c.North)
+	add("    campaigns:\n      north-auto:\n        vertical: auto\n        tree: auto")
 	if c.Campaign == nil {
 		c.Campaign = []string{"window: 250ms", "post_wait: 5s", "quote_ttl: 5m", "floor: 5.00", "margin: 20%"}
 	}

@@ -24,6 +24,7 @@ import (
 type gossip struct {
 	buyers map[string]*world.Buyer
 	client *world.Client
+	admin  *world.Client
 	tally  *tally
 	random *rand.Rand // of the one goroutine that tells
 
@@ -54,18 +55,45 @@ func (g *gossip) run(ctx context.Context, names []string) {
 		if g.random.IntN(2) == 0 {
 			r = receipts[len(receipts)-1]
 		}
-		g.tell(r, g.random.IntN(8) == 0)
+		switch g.random.IntN(10) {
+		case 0:
+			g.stranger(&r, names)
+		case 1, 2:
+			g.sendList(r.Buyer, receipts)
+		case 3, 4:
+			g.tell(r, g.random.IntN(8) == 0, sayAsOperator(g.admin))
+		default:
+			g.tell(r, g.random.IntN(8) == 0, sayAsBuyer(g.client))
+		}
 	}
 }
 
+// say is a way to tell the exchange a verdict.
+type say struct {
+	who  string
+	send func(r *world.Receipt) (world.Reply, error)
+}
+
+func sayAsBuyer(c *world.Client) say {
+	return say{"callback", func(r *world.Receipt) (world.Reply, error) {
+		return c.Post("/v1/buyers/outcome", house.BuyerKey(r.Buyer), "", verdictOn(r))
+	}}
+}
+
+func sayAsOperator(c *world.Client) say {
+	return say{"operator's word", func(r *world.Receipt) (world.Reply, error) {
+		return c.Post("/api/settle", house.OpsKey, "", verdictOn(r))
+	}}
+}
+
 // tell sends a verdict, the opposite one if it is to be wrong.
-func (g *gossip) tell(r world.Receipt, wrong bool) {
+func (g *gossip) tell(r world.Receipt, wrong bool, by say) {
 	if wrong {
 		r.Accepted = !r.Accepted
-		g.tally.add("wrong callback", 1)
+		g.tally.add("wrong "+by.who, 1)
 	}
-	g.tally.add("callback", 1)
-	reply, err := sayOutcome(g.client, r)
+	g.tally.add(by.who, 1)
+	reply, err := by.send(&r)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -73,23 +101,21 @@ func (g *gossip) tell(r world.Receipt, wrong bool) {
 		if wrong {
 			g.unsure = append(g.unsure, r)
 		}
+	case reply.Status == 409:
+		g.tally.add("contradicted", 1)
 	case reply.Status == 200:
 		if wrong {
 			g.wrong[legOf(&r)] = r.Accepted
 		}
-	case reply.Status != 409:
+	default:
 		g.faults = append(g.faults, fmt.Sprintf("I2: the outcome of leg %s, which %s has, is answered with %d", r.BidID, r.Buyer, reply.Status))
 	}
-}
-
-func sayOutcome(c *world.Client, r world.Receipt) (world.Reply, error) {
-	return c.Post("/v1/buyers/outcome", house.BuyerKey(r.Buyer), "", fmt.Sprintf(`{"lead_id":%q,"bid_id":%q,"accepted":%t}`, r.LeadID, r.BidID, r.Accepted))
 }
 
 // settle asks again about wrong verdicts of which no answer came. The daemon is up for good.
 func (g *gossip) settle() {
 	for _, r := range g.unsure {
-		reply, err := sayOutcome(g.client, r)
+		reply, err := sayAsBuyer(g.client).send(&r)
 		switch {
 		case err != nil || (reply.Status != 200 && reply.Status != 409):
 			g.faults = append(g.faults, fmt.Sprintf("outcome of leg %s: status %d, error %v", r.BidID, reply.Status, err))

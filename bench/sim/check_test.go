@@ -13,7 +13,12 @@ import (
 type audit struct {
 	zone    *time.Location
 	witness *witness
+	tally   *tally
 	faults  []string
+	steady  bool // nobody set the clock
+
+	contracts map[exchange.ContractID]*contract
+	booked    map[string]bool // the buyers' own verdicts, by lead and bid_id
 
 	market   int64 // when the first config was accepted, Unix nanoseconds
 	limits   map[exchange.CapID]limit
@@ -23,6 +28,8 @@ type audit struct {
 	people   map[exchange.Fingerprint][]exchange.LeadID
 	attempts int
 	tests    int
+
+	settledLast map[string]bool // north's leads that a settlement ended
 }
 
 type limit struct {
@@ -44,6 +51,7 @@ type auditLeg struct {
 	started exchange.PostStarted
 	state   exchange.Outcome // None: in flight
 	test    bool
+	at      int64
 }
 
 // taken tells whether the leg's buyer has the lead, or may.
@@ -51,13 +59,24 @@ func (l *auditLeg) taken() bool {
 	return l.state != exchange.OutcomeRejected && l.state != exchange.OutcomeNotDelivered
 }
 
-func newAudit(w *witness) (*audit, error) {
+func newAudit(w *scene) (*audit, error) {
 	zone, err := time.LoadLocation("America/New_York")
-	return &audit{
-		zone: zone, witness: w, limits: make(map[exchange.CapID]limit), used: make(map[capWindow]*usage),
+	a := &audit{
+		zone: zone, witness: w.witness, tally: w.tally, steady: w.tally.count(turnNames[stepClock])+w.tally.count("clock set while down") == 0,
+		contracts: make(map[exchange.ContractID]*contract), booked: make(map[string]bool), settledLast: make(map[string]bool),
+		limits: make(map[exchange.CapID]limit), used: make(map[capWindow]*usage),
 		facts: make(map[exchange.LeadID]*exchange.LeadFacts), legs: make(map[exchange.LeadID][]*auditLeg),
 		people: make(map[exchange.Fingerprint][]exchange.LeadID),
-	}, err
+	}
+	for i := range w.plan.contracts {
+		a.contracts[exchange.ContractID(w.plan.contracts[i].name)] = &w.plan.contracts[i]
+	}
+	for _, b := range w.buyers {
+		for _, r := range b.Receipts() {
+			a.booked[legOf(&r)] = r.Accepted
+		}
+	}
+	return a, err
 }
 
 func (a *audit) wrong(format string, args ...any) {
@@ -84,7 +103,9 @@ func (a *audit) entry(e exchange.Entry) {
 		if ev.Accepted {
 			outcome = exchange.OutcomeAccepted
 		}
+		a.settlement(e, ev)
 		a.ended(ev.LeadID, ev.Attempt, outcome, true)
+		a.last(ev)
 	}
 }
 
@@ -104,7 +125,7 @@ func (a *audit) started(e exchange.Entry, ev *exchange.PostStarted) {
 			a.wrong("I1: event %d: lead %s goes to %s while %s has it or may have it (%s)", e.Seq, ev.LeadID, ev.Contract, leg.started.Contract, leg.state)
 		}
 	}
-	a.legs[ev.LeadID] = append(a.legs[ev.LeadID], &auditLeg{started: *ev, test: facts.Test})
+	a.legs[ev.LeadID] = append(a.legs[ev.LeadID], &auditLeg{started: *ev, test: facts.Test, at: e.At})
 	a.price(e, ev, facts)
 	if facts.Test {
 		a.tests++
@@ -204,6 +225,21 @@ func (a *audit) ended(lead exchange.LeadID, attempt uint16, outcome exchange.Out
 		if outcome == exchange.OutcomeAccepted {
 			u.committed += h.Amount
 		}
+	}
+}
+
+// last notes a settlement that ended a lead of the seller who has a webhook.
+func (a *audit) last(ev *exchange.LegSettled) {
+	if ev.Status != exchange.LeadSold && ev.Status != exchange.LeadRejected {
+		return
+	}
+	for _, leg := range a.legs[ev.LeadID] {
+		if leg.state == exchange.OutcomeNone || leg.state == exchange.OutcomeUnknown {
+			return
+		}
+	}
+	if a.facts[ev.LeadID].Seller == "north" {
+		a.settledLast[ev.LeadID.String()] = true
 	}
 }
 

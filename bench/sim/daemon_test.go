@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -35,6 +36,7 @@ type operator struct {
 	ids    func() uint64
 	logs   lockedBuffer
 	clock  wallClock
+	roots  *x509.CertPool
 	ended  sync.WaitGroup // of lives that lost their power
 
 	admin  *world.Client
@@ -166,7 +168,7 @@ func (o *operator) start(before func(*life)) (*life, error) {
 	}
 	var err error
 	l.app, err = app.New(app.Options{
-		Config: o.config, Log: &o.logs, Listen: l.machine.listen, Dial: l.machine.dial, Clock: o.clock.now, Random: o.ids,
+		Config: o.config, Log: &o.logs, Listen: l.machine.listen, Dial: l.machine.dial, Clock: o.clock.now, RootCAs: o.roots, Random: o.ids,
 		Store:  func(c *store.Config) { c.FS, c.TapeDays = l.disk.FS(), 1 },
 		Engine: func(c *engine.Config) { c.SnapshotEvery = 50 },
 	})

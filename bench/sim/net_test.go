@@ -30,6 +30,7 @@ type network struct {
 type weather struct {
 	refuse, hang, cut, lag, slice, short float64
 	callers                              float64 // share of connections to the public listener that break
+	gates                                float64 // share of connections to buyers behind TLS that go wrong there
 }
 
 func newNetwork(seed uint64, t *tally) *network {

@@ -14,6 +14,8 @@ import (
 // Addresses of the simulated network. None is ever resolved.
 const (
 	publicAddr = "10.0.0.1:80"
+	hookSecret = "VENDUE_SIM_HOOK" // the environment's name of it
+	hookAddr   = "10.3.0.1:80"
 	adminAddr  = "10.0.0.1:81"
 	dataDir    = "/data"
 )
@@ -27,12 +29,16 @@ const (
 	postbackMax = 12 * time.Hour // the schedule's steps up to the first of 6 h, and some more
 )
 
+const buyersMax = 6
+
 // plan is what a seed picks before anything runs.
 type plan struct {
 	seed      uint64
 	start     time.Time
 	contracts []contract
 	buyers    []string
+	secure    map[string]bool // buyers behind TLS
+	hookFlaky bool
 	manners   map[string]world.Manner
 	trackers  []world.TrackerManner
 	weather   weather
@@ -43,6 +49,8 @@ type plan struct {
 	postWait  time.Duration // of north's campaign; south's is southWait
 	turns     []turn        // what happens to the daemon, in order
 	doubtLeft bool          // some of what is in doubt stays so
+	endWay    settleWay     // how the rest is settled
+	patient   bool          // not before the daemon did what it can
 }
 
 // contract is one contract of the market; a reload may change its terms.
@@ -53,6 +61,9 @@ type contract struct {
 	where       string
 	onUnknown   string
 	paused      bool
+	status      string // how often it may be asked what became of a post; "": it cannot
+	idempotent  bool   // it takes a second post as the first
+	settle      string // what a doubt counts as after a while; "": it stays
 	pingMs      int
 	postMs      int
 }
@@ -88,7 +99,7 @@ type turn struct {
 
 func newPlan(seed uint64) *plan {
 	r := rand.New(rand.NewPCG(seed, 0x76656e647565))
-	p := &plan{seed: seed, manners: make(map[string]world.Manner), leads: 40 + r.IntN(80), rate: 2 + r.Float64()*20, intruders: 3 + r.IntN(6)}
+	p := &plan{seed: seed, manners: make(map[string]world.Manner), secure: make(map[string]bool), hookFlaky: r.IntN(2) == 0, leads: 40 + r.IntN(80), rate: 2 + r.Float64()*20, intruders: 3 + r.IntN(6)}
 	p.start = time.Date(2026, time.Month(1+r.IntN(12)), 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60), r.IntN(1e9), time.UTC)
 	if r.IntN(2) == 0 { // the hour, or the day in New York, ends in the middle of the run
 		p.start = p.start.Truncate(time.Hour).Add(time.Hour - time.Duration(r.Int64N(int64(20*time.Second))))
@@ -99,11 +110,11 @@ func newPlan(seed uint64) *plan {
 	p.weather = drawWeather(r)
 	p.syncMax = time.Duration(r.Int64N(int64(4 * time.Millisecond)))
 	p.postWait = time.Duration(600+r.IntN(2400)) * time.Millisecond
-	p.doubtLeft = r.IntN(3) == 0
-	for b := range 2 + r.IntN(4) {
+	p.doubtLeft, p.endWay, p.patient = r.IntN(3) == 0, settleWay(r.IntN(int(settleWays))), r.IntN(2) == 0
+	for b := range 2 + r.IntN(buyersMax-2) {
 		name := fmt.Sprintf("buyer%d", b)
 		p.buyers = append(p.buyers, name)
-		p.manners[name] = drawManner(r)
+		p.manners[name], p.secure[name] = drawManner(r), r.IntN(3) == 0
 		for c := range 1 + r.IntN(2) {
 			p.contracts = append(p.contracts, drawContract(r, name, fmt.Sprintf("%s-c%d", name, c)))
 		}
@@ -138,7 +149,7 @@ func delay(r *rand.Rand, mostMs int) world.Delay {
 func drawWeather(r *rand.Rand) weather {
 	return weather{
 		refuse: share(r, 0.2), hang: share(r, 0.1), cut: share(r, 0.3), lag: share(r, 1), slice: share(r, 0.3), short: share(r, 0.8),
-		callers: share(r, 0.1),
+		callers: share(r, 0.1), gates: share(r, 0.6),
 	}
 }
 
@@ -146,6 +157,7 @@ func drawManner(r *rand.Rand) world.Manner {
 	m := world.Manner{
 		BidMin: exchange.Money(4+r.IntN(10)) * exchange.Micro, NoBid: share(r, 0.4), PingDelay: delay(r, 120), HangPings: share(r, 0.1), GarblePings: share(r, 0.1),
 		PostDelay: delay(r, 400), RefusePosts: share(r, 0.5), ResetPosts: share(r, 0.2), HangPosts: share(r, 0.1), GarblePosts: share(r, 0.1), Keep: true,
+		StatusDelay: delay(r, 400), HangStatus: share(r, 0.2), GarbleStatus: share(r, 0.3), SilentStatus: share(r, 0.6),
 	}
 	m.BidMax = m.BidMin + exchange.Money(r.IntN(20))*exchange.Micro
 	if r.IntN(4) == 0 {
@@ -170,8 +182,25 @@ func drawContract(r *rand.Rand, buyer, name string) contract {
 		c.where = "{state: {not: [NY, CA]}}"
 	}
 	c.paused = r.IntN(12) == 0
+	drawSettling(r, &c)
 	c.caps = drawCaps(r)
 	return c
+}
+
+// drawSettling picks how doubts about a contract's attempts end by themselves.
+func drawSettling(r *rand.Rand, c *contract) {
+	if r.IntN(3) == 0 {
+		c.status = fmt.Sprintf("%ds", 1+r.IntN(10))
+	}
+	c.idempotent = r.IntN(4) == 0
+	switch r.IntN(6) {
+	case 0:
+		c.settle = fmt.Sprintf("{as: assume_sold, after: %ds}", 3+r.IntN(60))
+	case 1:
+		c.settle = fmt.Sprintf("{as: assume_unsold, after: %ds}", 3+r.IntN(60))
+	case 2:
+		c.settle = "{as: hold}"
+	}
 }
 
 func drawCaps(r *rand.Rand) string {
@@ -218,17 +247,26 @@ func (p *plan) shake(r *rand.Rand) {
 // config is the market as it stands.
 func (p *plan) config() string {
 	cfg := house.Config{
-		Listen: publicAddr, Admin: adminAddr, Data: dataDir,
+		Listen: publicAddr, Admin: adminAddr, Data: dataDir, North: []string{`webhook: {url: "http://` + hookAddr + `/settled", secret: env:` + hookSecret + `}`},
 		Campaign: []string{fmt.Sprintf("window: %s", windowMax), fmt.Sprintf("post_wait: %s", p.postWait), "quote_ttl: 30s", "floor: 3.00", "margin: 20%"},
 	}
 	for i := range p.contracts {
 		c := &p.contracts[i]
 		k := house.Contract{
-			Buyer: c.buyer, Name: c.name, URL: "http://" + buyerAddr(c.buyer),
+			Buyer: c.buyer, Name: c.name, URL: p.buyerURL(c.buyer),
 			PingLine: fmt.Sprintf("timeout: %dms", c.pingMs), PostLine: fmt.Sprintf("timeout: %dms, on_unknown: %s", c.postMs, c.onUnknown),
 		}
 		if c.price > 0 {
 			k.Price = fmt.Sprintf("%d.00", c.price)
+		}
+		if c.idempotent {
+			k.PostLine += ", idempotent: true"
+		}
+		if c.status != "" {
+			k.Lines = append(k.Lines, fmt.Sprintf(`status: {url: "%s/status?bid={bid_id}", every: %s, timeout: 500ms}`, k.URL, c.status))
+		}
+		if c.settle != "" {
+			k.Lines = append(k.Lines, "settle: "+c.settle)
 		}
 		if c.caps != "" {
 			k.Lines = append(k.Lines, "caps: ["+c.caps+"]")
@@ -245,6 +283,39 @@ func (p *plan) config() string {
 	return cfg.Text()
 }
 
-func buyerAddr(name string) string { return "10.1.0." + strings.TrimPrefix(name, "buyer") + ":80" }
-func trackerAddr(i int) string     { return fmt.Sprintf("10.2.0.%d:80", i) }
-func affiliate(i int) string       { return fmt.Sprintf("blog-%d", i) }
+func (p *plan) idempotents() map[string]bool {
+	all := make(map[string]bool)
+	for i := range p.contracts {
+		all[p.contracts[i].name] = p.contracts[i].idempotent
+	}
+	return all
+}
+
+// settleOf is what a contract says of its doubts.
+func (p *plan) settleOf(name string) string {
+	for i := range p.contracts {
+		if p.contracts[i].name == name {
+			return p.contracts[i].settle
+		}
+	}
+	return ""
+}
+
+func (p *plan) buyerAddr(name string) string {
+	port := ":80"
+	if p.secure[name] {
+		port = ":443"
+	}
+	return "10.1.0." + strings.TrimPrefix(name, "buyer") + port
+}
+
+func (p *plan) buyerURL(name string) string {
+	scheme := "http://"
+	if p.secure[name] {
+		scheme = "https://"
+	}
+	return scheme + p.buyerAddr(name)
+}
+
+func trackerAddr(i int) string { return fmt.Sprintf("10.2.0.%d:80", i) }
+func affiliate(i int) string   { return fmt.Sprintf("blog-%d", i) }

@@ -31,12 +31,15 @@ type scene struct {
 	tally *tally
 	dir   string
 
+	authority *authority
+
 	net      *network
 	op       *operator
 	witness  *witness
 	buyers   map[string]*world.Buyer
 	trackers []*world.Tracker
 	sellers  []*world.Seller
+	hook     *world.Hook
 	gossip   *gossip
 	intruder *intruder
 	callers  *world.Client // of gossip, intruder and the final questions
@@ -70,12 +73,15 @@ func (w *scene) open() {
 	p := w.plan
 	w.net, w.witness = newNetwork(p.seed, w.tally), newWitness()
 	w.op = newOperator(p, w.net, w.tally, w.dir)
+	w.op.roots = w.authority.roots
 	w.buyers = make(map[string]*world.Buyer)
 	for i, name := range p.buyers {
 		b := world.NewBuyer(name, p.seed+uint64(i), p.manners[name])
-		b.Start(w.net.listen(buyerAddr(name), nil, func(c net.Conn) net.Conn { return &buyerWire{Conn: c, w: w.witness} }))
+		b.Start(w.net.listen(p.buyerAddr(name), nil, w.admit(name)))
 		w.buyers[name] = b
 	}
+	w.hook = world.NewHook(p.hookFlaky)
+	w.hook.Start(w.net.listen(hookAddr, nil, nil))
 	var affiliates []string
 	for i, m := range p.trackers {
 		tr := world.NewTracker(p.seed+uint64(i), m)
@@ -95,8 +101,17 @@ func (w *scene) open() {
 		}))
 	}
 	w.callers, w.admin = world.NewClient(publicAddr, w.dial), world.NewClient(adminAddr, w.dial)
-	w.gossip = &gossip{buyers: w.buyers, client: w.callers, tally: w.tally, random: rand.New(rand.NewPCG(p.seed, 6)), wrong: make(map[string]bool)}
+	w.gossip = &gossip{buyers: w.buyers, client: w.callers, admin: w.admin, tally: w.tally, random: rand.New(rand.NewPCG(p.seed, 6)), wrong: make(map[string]bool)}
 	w.intruder = &intruder{seed: p.seed, client: w.callers, tally: w.tally, finals: make(map[string]string), answers: make(map[string]*world.Answer)}
+}
+
+// admit is how a buyer takes connections: under witness, behind TLS if it has that.
+func (w *scene) admit(name string) func(net.Conn) net.Conn {
+	if !w.plan.secure[name] {
+		return func(c net.Conn) net.Conn { return &buyerWire{Conn: c, w: w.witness} }
+	}
+	g := w.net.guard(w.plan.buyerAddr(name), w.authority)
+	return func(c net.Conn) net.Conn { return &buyerWire{Conn: g.admit(c), w: w.witness} }
 }
 
 func (w *scene) dial(address string, timeout time.Duration) (net.Conn, error) {
@@ -150,7 +165,16 @@ func (w *scene) rest() {
 		tr.SetManner(world.TrackerManner{})
 	}
 	w.gossip.settle()
+	for _, s := range w.sellers { // whoever had no answer sends again, on connections from before the calm: there may be new doubts
+		if err := s.Ask(ctx); err != nil {
+			w.wrong("I3: %v", err)
+		}
+	}
+	if w.plan.patient {
+		time.Sleep(3 * time.Minute) // the daemon settles by itself what it can
+	}
 	w.settleDoubts()
+	w.awaitResolver()
 	books := &world.Books{Asked: true, Postbacks: true, Receipts: w.gossip.receipts()}
 	for _, s := range w.sellers {
 		if err := s.Ask(ctx); err != nil {
@@ -165,11 +189,13 @@ func (w *scene) rest() {
 	books.Answers = append(books.Answers, asked...)
 	books.Receipts = w.gossip.receipts()
 	live := w.awaitPostbacks()
+	hooked := w.askHooked()
+	doubts, _ := w.admin.Fetch("/api/doubt", "")
 	books.Credits = int(live.Get("postbacks.credits").Int())
 	w.readJournal()
 	page, _ := w.admin.Fetch("/metrics", "")
 	w.op.stop()
-	w.compare(books, live)
+	w.compare(books, live, gjson.ParseBytes(doubts.Body), hooked)
 	w.checkMarkers(page.Body)
 }
 
@@ -194,6 +220,11 @@ func (w *scene) settleDoubts() {
 		}
 		return true
 	})
+	if w.plan.endWay == byList && !w.plan.doubtLeft {
+		w.settleLists()
+		w.tally.add("doubts settled at the end", len(doubts))
+		return
+	}
 	booked := make(map[string]bool)
 	for _, r := range w.gossip.receipts() {
 		booked[legOf(&r)] = r.Accepted
@@ -204,7 +235,7 @@ func (w *scene) settleDoubts() {
 			continue
 		}
 		r.Accepted = booked[legOf(&r)]
-		if _, err := world.Settle(w.callers, house.BuyerKey(r.Buyer), []world.Receipt{r}); err != nil {
+		if err := w.settleBy(w.plan.endWay, &r); err != nil {
 			w.wrong("a doubt cannot be settled: %v", err)
 		}
 	}
@@ -238,13 +269,13 @@ func (w *scene) awaitPostbacks() (live gjson.Result) {
 }
 
 // compare reads the stopped daemon's journal and holds every book against it.
-func (w *scene) compare(books *world.Books, live gjson.Result) {
+func (w *scene) compare(books *world.Books, live, doubts gjson.Result, hooked map[string]string) {
 	s, err := store.OpenReadOnly(store.Config{Dir: dataDir, FS: w.op.disk.FS()})
 	if err != nil {
 		w.wrong("the journal cannot be opened: %v", err)
 		return
 	}
-	audit, err := newAudit(w.witness)
+	audit, err := newAudit(w)
 	if err != nil {
 		w.wrong("%v", err)
 	}
@@ -263,9 +294,13 @@ func (w *scene) compare(books *world.Books, live gjson.Result) {
 	}
 	audit.done()
 	w.checkCaps(audit, live)
+	w.checkDoubts(audit, doubts)
+	w.checkStatuses(books)
+	w.checkHook(audit, hooked)
 	for _, tr := range w.trackers {
 		books.Notices = append(books.Notices, tr.Notices()...)
 	}
+	books.Idempotent = w.plan.idempotents()
 	r := world.Reconcile(books)
 	for i := range r.Faults {
 		w.wrong("books: %s", r.Faults[i].String())
@@ -347,6 +382,7 @@ func (w *scene) close() {
 	for _, tr := range w.trackers {
 		tr.Close()
 	}
+	w.hook.Close()
 	time.Sleep(time.Minute) // clients' and servers' upkeep ends by itself
 }
 

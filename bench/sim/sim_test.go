@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -40,7 +41,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "cannot warm up:", err)
 		os.Exit(1)
 	}
-	if err := checkStamp(); err != nil {
+	if err := errors.Join(checkStamp(), os.Setenv(hookSecret, "a secret of north's own")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -56,6 +57,10 @@ func TestMain(m *testing.M) {
 //	go test ./bench/sim -seeds 1 -seed 17 -v       one
 func TestSeeds(t *testing.T) {
 	all := newTally()
+	authority, err := newAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var hours time.Duration
 	began := time.Now()
 	for n := range uint64(*seeds) {
@@ -63,7 +68,7 @@ func TestSeeds(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			emptyPools()
 			note(t, seed)
-			w := &scene{t: t, plan: newPlan(seed), tally: newTally(), dir: t.TempDir()}
+			w := &scene{t: t, plan: newPlan(seed), tally: newTally(), dir: t.TempDir(), authority: authority}
 			hung := time.AfterFunc(seedMax, func() {
 				debug.SetTraceback("all")
 				panic(fmt.Sprintf("seed %d hangs", seed))

@@ -23,6 +23,12 @@ func (t *tally) add(kind string, n int) {
 	t.mu.Unlock()
 }
 
+func (t *tally) count(kind string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.counts[kind]
+}
+
 func (t *tally) merge(o *tally) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -45,7 +45,7 @@ type BuyerCounts struct {
 }
 
 // Buyer is a simulated buyer: POST /ping and /post in the native format, GET
-// /receipts for its books as JSON lines.
+// /status?bid=.. for what it booked of a leg, GET /receipts for its books as JSON lines.
 //
 // States: new, serving (Start), closed (Close). The manner is swapped as one
 // pointer; mu guards receipts, byKey and kept, and a key has one receipt.
@@ -56,7 +56,7 @@ type Buyer struct {
 	server server
 	began  time.Time
 
-	pings, bids, posts atomic.Int64
+	pings, bids, posts, asked atomic.Int64
 
 	mu       sync.Mutex
 	receipts []Receipt
@@ -123,6 +123,8 @@ func (b *Buyer) handle(ctx *fasthttp.RequestCtx) {
 	switch path := string(ctx.Path()); path {
 	case "/receipts":
 		writeLines(ctx, b.Receipts())
+	case "/status":
+		b.status(ctx, m)
 	case "/ping", "/post":
 		if m.Keep {
 			b.keep(ctx.PostBody())

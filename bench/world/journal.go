@@ -46,6 +46,7 @@ type JournalLeg struct {
 	Outcome         string // accepted, rejected, not_delivered, unknown; "" while in flight
 	Reason          string
 	Settled         string // accepted or rejected, once an unknown was resolved
+	By              string // who settled it
 	Conflicts       int
 }
 
@@ -56,6 +57,9 @@ func (l *JournalLeg) Accepted() bool { return l.Outcome == "accepted" || l.Settl
 func (l *JournalLeg) Doubt() bool {
 	return l.Settled == "" && (l.Outcome == "" || l.Outcome == "unknown")
 }
+
+// assumed tells whether nobody said how the leg ended: a deadline settled it.
+func (l *JournalLeg) assumed() bool { return l.By == exchange.SettledByDeadline.String() }
 
 // leg returns the leg of a number, nil if there is none.
 func (l *JournalLead) leg(number int64) *JournalLeg {
@@ -187,7 +191,7 @@ func (j *Journal) moved(line gjson.Result, kind string) error {
 		leg.Conflicts++
 		return nil
 	case "leg_settled":
-		leg.Settled = "rejected"
+		leg.Settled, leg.By = "rejected", line.Get("by").String()
 		if line.Get("accepted").Bool() {
 			leg.Settled = "accepted"
 		}

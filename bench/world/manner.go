@@ -21,6 +21,11 @@ type Manner struct {
 	HangPosts   float64 // share of posts that it never answers
 	GarblePosts float64 // share of posts answered with something unreadable
 
+	StatusDelay  Delay
+	HangStatus   float64 // share of look-ups that it never answers
+	GarbleStatus float64 // share of look-ups answered with something unreadable
+	SilentStatus float64 // share of look-ups of which it says that it knows nothing, though it does
+
 	Up, Down   time.Duration // flapping: up for Up, then DownStatus to everything for Down, and again; Up zero: never down
 	DownStatus int           // 503 if zero
 	ExpiresIn  int           // seconds that it says a bid lives; 0: not said

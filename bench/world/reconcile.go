@@ -57,10 +57,11 @@ type Books struct {
 	Journal  *Journal
 	Notices  []Notice // of all trackers
 
-	Asked     bool           // every lead was asked for at the end: Answer.Now counts
-	Postbacks bool           // postbacks are configured for every affiliate and had time to arrive
-	Caps      map[string]int // most leads by contract over the whole run
-	Credits   int            // what the house counts; below zero: not known
+	Asked      bool            // every lead was asked for at the end: Answer.Now counts
+	Postbacks  bool            // postbacks are configured for every affiliate and had time to arrive
+	Idempotent map[string]bool // contracts that may be sent a leg again: they take it as the same
+	Caps       map[string]int  // most leads by contract over the whole run
+	Credits    int             // what the house counts; below zero: not known
 	// Commission returns what an affiliate is due for a leg, nil: amounts are not checked.
 	Commission func(payout, bid exchange.Money) exchange.Money
 }
@@ -150,7 +151,7 @@ func Reconcile(b *Books) *Report {
 // receipt checks one buyer's record against the journal.
 func (r *Report) receipt(b *Books, rc *Receipt, all map[legKey]*Receipt) {
 	key := legKey{rc.LeadID, legNumber(rc.BidID)}
-	if all[key] != nil || rc.Repeats > 0 {
+	if all[key] != nil || (rc.Repeats > 0 && !b.Idempotent[rc.Contract]) {
 		r.fault(ReceiptRepeated, rc.LeadID, "buyer %s got leg %s more than once", rc.Buyer, rc.BidID)
 	}
 	all[key] = rc
@@ -161,7 +162,7 @@ func (r *Report) receipt(b *Books, rc *Receipt, all map[legKey]*Receipt) {
 	switch {
 	case leg == nil:
 		r.fault(ReceiptUnwritten, rc.LeadID, "buyer %s has leg %s, which the journal lacks", rc.Buyer, rc.BidID)
-	case rc.Accepted && !leg.Accepted() && !leg.Doubt() && leg.Conflicts == 0:
+	case rc.Accepted && !leg.Accepted() && !leg.Doubt() && leg.Conflicts == 0 && !leg.assumed():
 		r.fault(ReceiptDenied, rc.LeadID, "buyer %s accepted leg %s; the journal says %s%s", rc.Buyer, rc.BidID, leg.Outcome, leg.Settled)
 	case rc.Price != leg.Bid:
 		r.fault(SaleOtherPrice, rc.LeadID, "buyer %s was told %s; the journal's bid is %s", rc.Buyer, rc.Price, leg.Bid)
@@ -253,7 +254,7 @@ func (r *Report) lead(lead *JournalLead, told *Answer, receipts map[legKey]*Rece
 		case leg.Accepted():
 			sold = true
 			r.SaleLegs++
-			if receipt == nil || !receipt.Accepted {
+			if (receipt == nil || !receipt.Accepted) && !leg.assumed() {
 				r.fault(SaleUnreceived, lead.ID, "the journal says that %s accepted leg %d; its receipts do not", leg.Contract, leg.Leg)
 			}
 			r.money(lead, leg)
