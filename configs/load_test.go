@@ -194,12 +194,15 @@ func TestExampleUncommented(t *testing.T) {
 		t.Fatal(err)
 	}
 	optional := regexp.MustCompile(`(?m)^( *)# ([a-z_0-9]+: )`)
-	if n := len(optional.FindAll(text, -1)); n != 20 {
-		t.Errorf("found %d optional keys, want 20", n)
+	if n := len(optional.FindAll(text, -1)); n != 23 {
+		t.Errorf("found %d optional keys, want 23", n)
 	}
 	cfg := mustLoad(t, optional.ReplaceAllString(string(text), "$1$2"))
 	if !cfg.Market.ByName["acme-west"].Paused || cfg.Bidder.Contracts[0].Secret == nil {
 		t.Error("the optional keys were not read")
+	}
+	if got := len(cfg.API.Skins.Of("north-auto")); got != 6 || len(cfg.API.Pages) != 1 || cfg.API.URL != "https://leads.example.com" {
+		t.Errorf("%d skins, %d pages, public_url %s", got, len(cfg.API.Pages), cfg.API.URL)
 	}
 }
 
