@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"vendue/bench/house"
+	"vendue/exchange/api/apitest"
 )
 
 const pageSecret = "vd_test_page_000000000000000000"
@@ -66,5 +67,29 @@ func TestPostingInstructionsRunAsTheyAre(t *testing.T) {
 	s.command(2, "spec", "--config", s.configPath(), "--campaign", "north-auto", "--format", "pdf")
 	if r := s.command(1, "spec", "--config", s.configPath(), "--campaign", "nobody"); !strings.Contains(r.Err, "north-auto") {
 		t.Errorf("a wrong campaign is not helped: %s", r.Err)
+	}
+}
+
+// What buyers are sent is what the document's webhooks say.
+func TestBuyersAreSentWhatTheDocumentSays(t *testing.T) {
+	s := newScene(t)
+	manner := bids(20)
+	manner.Keep = true
+	acme := s.buyer("acme", manner)
+	s.start()
+	sold := s.sell("")
+	s.is(&sold, 200, "status", "sold")
+	r, err := s.admin.Fetch("/openapi.json", "")
+	s.ok(err)
+	document, err := apitest.Parse(r.Body)
+	s.ok(err)
+	kept := acme.Kept()
+	if len(kept) != 2 {
+		t.Fatalf("want a ping and a post, got %d bodies", len(kept))
+	}
+	s.ok(document.CheckSent("buyerPing", kept[0]))
+	s.ok(document.CheckSent("buyerPost", kept[1]))
+	if document.CheckSent("buyerPost", kept[0]) == nil {
+		t.Error("a ping passes for a post")
 	}
 }

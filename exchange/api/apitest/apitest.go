@@ -88,6 +88,18 @@ func (d *Document) CheckRequest(admin bool, method, path string, body []byte) er
 	return nil
 }
 
+// CheckSent returns what of a body that the house sends the document's webhook of that name does not say.
+func (d *Document) CheckSent(webhook string, body []byte) error {
+	where := pointer("webhooks", webhook, "post", "requestBody", "content", "application/json", "schema")
+	if d.at(where) == nil {
+		return fmt.Errorf("the document has no webhook %s", webhook)
+	}
+	if err := d.validate(where, body); err != nil {
+		return fmt.Errorf("%s: %w", webhook, err)
+	}
+	return nil
+}
+
 // CheckExamples holds each example of the document against the schema beside it.
 func (d *Document) CheckExamples() (checked int, err error) {
 	var walk func(where string, node any)
