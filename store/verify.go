@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -96,6 +95,8 @@ type verifier struct {
 	last   uint64
 	report Report
 	keys   indexKeys
+	claims claims
+	exact  [256]uint64 // by keyspace: index keys that are as the events made them
 }
 
 // events reads the journal from end to end, and looks for the index keys that each event must have.
@@ -117,105 +118,18 @@ func (v *verifier) events() error {
 				v.report.fault(seq, "%v", err)
 			}
 		}
-		return v.keys.each(e, func(key, want []byte) error { return v.indexed(e, key, want) })
+		_ = v.keys.each(e, func(key, want []byte) error { v.claims.add(e, key, want); return nil })
+		if len(v.claims.list) >= verifyAtOnce {
+			return v.settle()
+		}
+		return nil
 	})
 	if err == nil && next <= v.last {
 		v.report.fault(next, "missing: events %d to %d are not there", next, v.last)
 	}
-	return err
-}
-
-// indexed checks that the index holds key as e made it, or as a later event did.
-func (v *verifier) indexed(e exchange.Entry, key, want []byte) error {
-	got, ok, err := getFrom(v.index, key)
-	if err != nil {
-		return err
+	if err == nil {
+		err = v.settle()
 	}
-	if !ok {
-		v.report.fault(e.Seq, "index %c: the key of this %s is missing", key[0], e.Event.Kind())
-		return nil
-	}
-	at, formed := indexSeq(key, got)
-	// A later event's claim to the key is checked from the index's side.
-	if !formed || at < e.Seq || (at == e.Seq && !bytes.Equal(got, want)) {
-		v.report.fault(e.Seq, "index %c: the key of this %s holds something else", key[0], e.Event.Kind())
-	}
-	return nil
-}
-
-// scan calls fn with the index keys of one keyspace.
-func (v *verifier) scan(prefix byte, fn func(key, value []byte) error) error {
-	keys := span{db: v.index, what: "the index", lo: []byte{prefix}, hi: []byte{prefix + 1}}
-	return keys.each(func(key, value []byte) (bool, error) { return true, fn(key, value) })
-}
-
-// indexes reads every index key and looks whether the event it names makes it so.
-func (v *verifier) indexes() error {
-	for _, p := range []byte(indexPrefixes) {
-		err := v.scan(p, func(key, value []byte) error {
-			seq, ok := indexSeq(key, value)
-			if ok && seq > v.last {
-				return nil // appended meanwhile
-			}
-			v.report.IndexKeys++
-			if !ok {
-				v.report.fault(0, "index %c: key %x has a form that is never written", p, key)
-				return nil
-			}
-			e, err := v.s.entry(seq)
-			if damage := (*DamageError)(nil); errors.As(err, &damage) {
-				v.report.fault(seq, "index %c: key %x names an event that is not sound", p, key)
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			found := false
-			_ = v.keys.each(e, func(k, val []byte) error {
-				found = found || (bytes.Equal(k, key) && bytes.Equal(val, value))
-				return nil
-			})
-			if !found {
-				v.report.fault(seq, "index %c: key %x does not follow from this %s", p, key, e.Event.Kind())
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// leads reads every lead's events together and follows its story.
-func (v *verifier) leads() error {
-	var story story
-	finish := func() {
-		if story.view.LastSeq != 0 || story.begun {
-			v.report.Leads++
-		}
-	}
-	var current exchange.LeadID
-	err := v.scan(prefixLead, func(key, _ []byte) error {
-		seq, ok := indexSeq(key, nil)
-		if !ok || seq > v.last {
-			return nil
-		}
-		if lead := exchange.LeadID(key[1 : 1+idBytes]); lead != current {
-			finish()
-			current, story = lead, storyOf(lead)
-		}
-		e, err := v.s.entry(seq)
-		if damage := (*DamageError)(nil); errors.As(err, &damage) {
-			return nil // told already
-		}
-		if err != nil {
-			return err
-		}
-		story.next(e, &v.report)
-		return nil
-	})
-	finish()
 	return err
 }
 

@@ -91,3 +91,26 @@ func TestVerifyIndexes(t *testing.T) {
 		c.run(t)
 	}
 }
+
+// BenchmarkVerify reads a journal of 50,000 sold leads.
+func BenchmarkVerify(b *testing.B) {
+	const leads, atOnce = 50_000, 500
+	s := openAt(b, nil, b.TempDir())
+	defer func() { _ = s.Close() }()
+	w := newWorld(b, 53)
+	for range leads / atOnce {
+		var events []exchange.Event
+		for range atOnce {
+			st := w.started()
+			events = append(events, st, ended(st, exchange.OutcomeAccepted, exchange.LeadSold))
+		}
+		add(b, s, epoch, events...)
+	}
+	for b.Loop() {
+		r, err := s.Verify(VerifyOptions{})
+		if err != nil || !r.Sound() || r.Leads != leads {
+			b.Fatalf("%+v, %v", r, err)
+		}
+	}
+	b.ReportMetric(2*leads/b.Elapsed().Seconds()*float64(b.N), "events/s")
+}
