@@ -42,8 +42,9 @@ type client struct {
 
 // dialer is replaced whole at a reload.
 type dialer struct {
-	custom func(network, addr string, timeout time.Duration) (net.Conn, error)
-	guard  *ssrf.Guardian
+	resolver *net.Resolver // nil: the system's
+	custom   func(network, addr string, timeout time.Duration) (net.Conn, error)
+	guard    *ssrf.Guardian
 }
 
 func newClient(clock exchange.Clock) *client {
@@ -89,7 +90,7 @@ func (c *client) connect(addr string, timeout time.Duration) (net.Conn, error) {
 	if d.custom != nil {
 		conn, err = d.custom("tcp", addr, timeout)
 	} else {
-		guarded := net.Dialer{Timeout: timeout, Control: d.guard.Safe}
+		guarded := net.Dialer{Timeout: timeout, Control: d.guard.Safe, Resolver: d.resolver}
 		conn, err = guarded.DialContext(context.Background(), "tcp", addr)
 	}
 	if errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork) {
