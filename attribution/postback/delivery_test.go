@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,10 +104,13 @@ func TestAPostIsSigned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, space := newWorld(t), fake.NewSpace()
 		defer w.close()
+		var mu sync.Mutex // guards what follows
 		var ids, keys []string
 		var faults []error
 		secret := "the first"
 		w.tracker("t.example", func(n int, ctx *fasthttp.RequestCtx) {
+			mu.Lock()
+			defer mu.Unlock()
 			headers := http.Header{}
 			for k, v := range ctx.Request.Header.All() {
 				headers.Set(string(k), string(v))
@@ -129,17 +134,21 @@ func TestAPostIsSigned(t *testing.T) {
 		w.order(s, space, p, 1, 1)
 		time.Sleep(4 * time.Second)
 		s.Stop()
+		mu.Lock()
 		for key, value := range space.Dump("P") {
 			if text, err := (fake.Vault{}).Unseal(exchange.Sealed(value)); strings.Contains(value, secret) || err != nil || strings.Contains(text, secret) {
 				t.Errorf("record %q holds the secret", key)
 			}
 		}
 		secret = "the second"
+		mu.Unlock()
 		space = space.Crash()
 		s = w.sender(space)
 		s.Use(postback.Config{Dial: w.dial, Plans: []*postback.Plan{order()}})
 		s.Start()
 		time.Sleep(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
 		if want := []string{"conv-1", "conv-1", "conv-1"}; !slices.Equal(ids, want) || !slices.Equal(keys, []string{"the first", "the first", "the second"}) {
 			t.Errorf("ids %q, keys %q", ids, keys)
 		}
@@ -186,9 +195,9 @@ func TestReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, space := newWorld(t), fake.NewSpace()
 		defer w.close()
-		up := false
+		var up atomic.Bool
 		flip := func(_ int, ctx *fasthttp.RequestCtx) {
-			if !up {
+			if !up.Load() {
 				ctx.SetStatusCode(404)
 			}
 		}
@@ -207,7 +216,7 @@ func TestReplay(t *testing.T) {
 		if k := s.Counts(); k.Dead != 60 || len(w.receipts("one.example")) != 120 {
 			t.Fatalf("%+v", k)
 		}
-		up = true
+		up.Store(true)
 		if _, err := s.Replay(postback.Filter{State: postback.Waiting}); err == nil {
 			t.Error("waiting jobs were replayed")
 		}
@@ -276,9 +285,9 @@ func TestEnable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, space := newWorld(t), fake.NewSpace()
 		defer w.close()
-		gone := true
+		var back atomic.Bool
 		w.tracker("t.example", func(_ int, ctx *fasthttp.RequestCtx) {
-			if gone {
+			if !back.Load() {
 				ctx.SetStatusCode(410)
 			}
 		})
@@ -287,7 +296,7 @@ func TestEnable(t *testing.T) {
 		w.add(s, space, "t.example", 1, 1)
 		time.Sleep(time.Second)
 		w.add(s, space, "t.example", 2, 1)
-		gone = false
+		back.Store(true)
 		s.Stop()
 		space = space.Crash()
 		s = w.sender(space)

@@ -27,7 +27,7 @@ const (
 	breakStep = time.Millisecond
 	breakMax  = 10 * time.Second
 	// freeShare: an endpoint may have this part of the places that are free.
-	freeShare = 16
+	freeShare = 64
 	// stopGrace is how long Stop lets requests in flight end by themselves.
 	stopGrace = 2 * time.Second
 	// commitPause is how long the sender waits after its space refused a write.

@@ -99,6 +99,11 @@ func (w *world) close() {
 
 func (w *world) sender(space *fake.Space) *postback.Sender {
 	w.t.Helper()
+	return w.senderOn(space)
+}
+
+func (w *world) senderOn(space postback.Space) *postback.Sender {
+	w.t.Helper()
 	s, err := postback.New(postback.Deps{Space: space, Vault: fake.Vault{}, Log: zerolog.Nop(), Metrics: metrics.NewSet()})
 	if err != nil {
 		w.t.Fatal(err)
