@@ -256,6 +256,15 @@ type ParsedLead struct {
 
 // ParseLead reads a ping's or direct's body without a request around it, for explain. Its error names every field at fault.
 func ParseLead(m *exchange.Market, text string) (*ParsedLead, error) {
+	return parseLead(m, text, schema.PhasePing)
+}
+
+// ParseWholeLead is ParseLead for a direct's body: its Values are all fields, personal ones too.
+func ParseWholeLead(m *exchange.Market, text string) (*ParsedLead, error) {
+	return parseLead(m, text, schema.PhaseDirect)
+}
+
+func parseLead(m *exchange.Market, text string, phase schema.Phase) (*ParsedLead, error) {
 	b := &body{text: text}
 	if err := b.readJSON(); err != nil {
 		return nil, err
@@ -265,7 +274,7 @@ func ParseLead(m *exchange.Market, text string) (*ParsedLead, error) {
 		return nil, errors.New("campaign: expected one of the config's campaigns")
 	}
 	values := make([]exchange.Value, len(campaign.Vertical.Fields))
-	_, faults := b.read(campaign.Vertical, schema.PhasePing, values)
+	_, faults := b.read(campaign.Vertical, phase, values)
 	var texts []error
 	for _, e := range append(b.errors, faults...) {
 		texts = append(texts, fmt.Errorf("%s: %s", e.field, e.text))
