@@ -1,5 +1,6 @@
 // Package postback tells affiliates' trackers what they earned, and sellers'
-// webhooks how their pending leads ended: templates, durable jobs, delivery and retries.
+// webhooks how their pending leads ended: templates, durable jobs, delivery, retries,
+// what an answer means, and the replay of what died.
 //
 // It owns the template language, the jobs in attribution's keyspace (keys that
 // begin with P), the schedule, and the one HTTP client that speaks to

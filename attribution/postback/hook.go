@@ -94,7 +94,8 @@ func (s *Sender) render(j *Job) (q request, reason string, err error) {
 			return request{}, "no_secret", nil
 		}
 		if q.body != nil && p != nil {
-			q.id, q.secret = j.ConversionID, p.Secret
+			// A credit's events share its conversion id, and a receiver drops what it had under the same webhook-id.
+			q.id, q.secret = j.ConversionID+"-"+j.Event, p.Secret
 		}
 		return q, "", nil
 	}

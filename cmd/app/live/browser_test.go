@@ -333,7 +333,7 @@ func fullSources(clock *fakeClock) Sources {
 		InDoubt:  func() (int, exchange.Money) { return 3, dollars(52.25) },
 		Doubtful: func() (time.Duration, int) { return 2*time.Hour + 3*time.Minute, 2 },
 		Postbacks: func() Postbacks {
-			return Postbacks{Waiting: 12, Delivered: 15_880, Dead: 1, Credits: 15_893, Commission: dollars(62_114.4)}
+			return Postbacks{Waiting: 12, Delivered: 15_880, Dead: 1, NotSent: 4, Disabled: 2, Credits: 15_893, Commission: dollars(62_114.4)}
 		},
 		Journal: func() Journal { return Journal{Seq: 48_211, Durable: 48_211} },
 		Ready:   func() string { return "" },

@@ -86,7 +86,7 @@ func TestAnswer(t *testing.T) {
 	got := readAnswer(t, l)
 	for path, want := range map[string]any{
 		"now": "2026-03-02T14:00:01.5Z", "uptime_s": 1.0, "ready": true, "currency": "USD", "config": "9f3c1a77be0d4c52", "tests": 0.0,
-		"journal.seq": 48211.0, "in_doubt.count": 3.0, "in_doubt.value": 52.25, "in_doubt.oldest_s": 7380.0, "in_doubt.conflicts": 2.0, "postbacks.waiting": 12.0,
+		"journal.seq": 48211.0, "in_doubt.count": 3.0, "in_doubt.value": 52.25, "in_doubt.oldest_s": 7380.0, "in_doubt.conflicts": 2.0, "postbacks.waiting": 12.0, "postbacks.not_sent": 4.0, "postbacks.disabled": 2.0,
 		"minute.leads": 2.0, "minute.span_s": 1.0, "minute.revenue": 21.5, "minute.margin": 4.3, "minute.ping_p50_ms": 1.247,
 		"total.sold": 1.0, "total.payout": 17.2, "series.step_s": 1.0, "series.span_s": 60.0,
 		"series.sold.0": 1.0, "series.unsold.0": 1.0, "unsold.0.reason": "no_bid", "unsold.0.recent": 1.0,
