@@ -35,7 +35,7 @@ const (
 // where it is: the same entries are read again after a pause, nothing is ever
 // skipped, and Stats says so.
 //
-// mu guards what others may look at: stats and fault.
+// mu guards what others may look at: stats and fault. moved wakes who waits for the follower.
 type Attribution struct {
 	deps   Deps
 	log    zerolog.Logger
@@ -47,8 +47,11 @@ type Attribution struct {
 	state state   // the follower's alone
 	over  overlay // the follower's alone
 
+	horizon atomic.Int64 // of the state that is seen
+
 	mu      sync.Mutex
 	seen    state
+	moved   chan struct{} // closed, and replaced, when seen moves on
 	durable uint64
 	fault   string
 	lastLog time.Time
@@ -82,7 +85,8 @@ func New(deps Deps) (*Attribution, error) {
 	if a.fold.terms, err = loadTerms(deps.Space); err != nil {
 		return nil, err
 	}
-	a.seen = a.state
+	a.seen, a.moved = a.state, make(chan struct{})
+	a.horizon.Store(a.state.horizon)
 	a.desk.Store(&desk{})
 	a.met = newCounters(deps.Metrics, a)
 	return a, nil
@@ -274,6 +278,9 @@ func (a *Attribution) publish(sales []*Sale, n int) {
 	}
 	a.mu.Lock()
 	a.seen, a.fault = a.state, ""
+	a.horizon.Store(a.state.horizon)
+	close(a.moved)
+	a.moved = make(chan struct{})
 	a.durable = max(a.durable, a.state.cursor-1)
 	a.mu.Unlock()
 }

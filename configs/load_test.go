@@ -172,7 +172,7 @@ func TestExample(t *testing.T) {
 	if d := m.Verticals["auto"].Duplicate; !reflect.DeepEqual(d, exchange.DuplicateRule{Fields: []int{7}, Within: 720 * 3600}) {
 		t.Errorf("duplicate: got %+v", d)
 	}
-	offer := exchange.Offer{ID: "auto", Landing: "https://quotes.example.com/auto", Model: exchange.LastTouch, WindowSec: 30 * 86400,
+	offer := exchange.Offer{ID: "auto", Landing: "https://quotes.example.com/auto", CookieSec: 30 * 86400, Model: exchange.LastTouch, WindowSec: 30 * 86400,
 		Commission: exchange.Commission{Rate: 250_000, Of: exchange.OfPayout, PaidBy: exchange.PaidBySeller}}
 	if !reflect.DeepEqual(*m.Offers["auto"], offer) || !reflect.DeepEqual(cfg.Attribution.Offers, []exchange.Offer{offer}) {
 		t.Errorf("offer: got %+v", *m.Offers["auto"])

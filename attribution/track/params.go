@@ -17,7 +17,7 @@ const valueBytesMax = 255
 var (
 	affNames             = [...]string{"aff", "a", "pid", "aff_id", "affid", "affiliate_id", "publisher_id"}
 	cidNames             = [...]string{"cid", "click_id", "clickid", "aff_click_id", "transaction_id", "tid", "subid"}
-	codeNames            = [...]string{"code"}
+	codeNames            = [...]string{"code", "coupon", "coupon_code", "promo_code"}
 	conversionClickNames = [...]string{"click_id", "clickid", "cid", "transaction_id"}
 )
 

@@ -17,6 +17,7 @@ import (
 // Deps is what the handlers stand on.
 type Deps struct {
 	Recorder attribution.Recorder
+	Decider  Decider
 	Vault    exchange.Vault
 	Minter   *exchange.Minter
 	Clock    exchange.Clock // nil: time.Now
@@ -36,18 +37,25 @@ type Tracker struct {
 // snapshot is one accepted config as the handlers need it. It is immutable.
 type snapshot struct {
 	offers     map[exchange.OfferID]offer
-	affiliates map[exchange.AffiliateID]struct{}
+	affiliates map[exchange.AffiliateID][32]byte // with the hash of each one's own token
+	coupons    map[string]exchange.AffiliateID
+	currency   string
 }
 
 type offer struct {
 	id        exchange.OfferID
-	landing   landing
+	landing   *attribution.Landing
+	landings  map[string]*attribution.Landing
 	cookieSec int
+	windowSec int64
+	terms     exchange.OfferRules
+	confirm   attribution.Confirm
 }
 
 type counters struct {
 	clicks, unlogged, prefetch, unknownOffer, unknownAffiliate, cut *metrics.Counter
-	pixels, conversions, forged                                     *metrics.Counter
+	pixels, views                                                   *metrics.Counter
+	conversions                                                     [outcomeCount]*metrics.Counter
 }
 
 // cookieSecMax is the longest life that browsers grant a cookie.
@@ -66,8 +74,10 @@ func New(deps Deps) *Tracker {
 		unknownAffiliate: set.NewCounter("vendue_attribution_clicks_unknown_affiliate_total"),
 		cut:              set.NewCounter("vendue_attribution_click_values_cut_total"),
 		pixels:           set.NewCounter("vendue_attribution_pixels_total"),
-		conversions:      set.NewCounter(`vendue_attribution_conversions_total{result="not_implemented"}`),
-		forged:           set.NewCounter(`vendue_attribution_conversions_total{result="unknown_click"}`),
+		views:            set.NewCounter("vendue_attribution_views_total"),
+	}
+	for out := range outcomeCount {
+		t.met.conversions[out] = set.NewCounter(`vendue_attribution_conversions_total{result="` + out.facts().label + `"}`)
 	}
 	return t
 }
@@ -76,15 +86,33 @@ func New(deps Deps) *Tracker {
 func (t *Tracker) Use(cfg attribution.Config) {
 	s := &snapshot{
 		offers:     make(map[exchange.OfferID]offer, len(cfg.Offers)),
-		affiliates: make(map[exchange.AffiliateID]struct{}, len(cfg.Affiliates)),
+		affiliates: make(map[exchange.AffiliateID][32]byte, len(cfg.Affiliates)),
+		coupons:    cfg.Coupons, currency: cfg.Currency.Code,
 	}
 	for _, o := range cfg.Offers {
-		s.offers[o.ID] = offer{id: o.ID, landing: newLanding(o.Landing), cookieSec: int(min(o.WindowSec, cookieSecMax))}
+		entry := offer{
+			id: o.ID, landing: t.page(o.Landing), landings: make(map[string]*attribution.Landing, len(o.Landings)),
+			cookieSec: int(min(o.CookieSec, cookieSecMax)), windowSec: o.WindowSec, terms: o.OfferRules, confirm: cfg.Confirms[o.ID],
+		}
+		for name, url := range o.Landings {
+			entry.landings[name] = t.page(url)
+		}
+		s.offers[o.ID] = entry
 	}
 	for _, a := range cfg.Affiliates {
-		s.affiliates[a.ID] = struct{}{}
+		s.affiliates[a.ID] = a.Token
 	}
 	t.now.Store(s)
+}
+
+// page reads a landing page. configs refused what cannot be read.
+func (t *Tracker) page(url string) *attribution.Landing {
+	l, err := attribution.ParseLanding(url)
+	if err != nil {
+		t.deps.Log.Error().Err(err).Msg("a landing page cannot be read")
+		return &attribution.Landing{}
+	}
+	return l
 }
 
 // Handle answers a request whose path is one of the tracker's and tells
@@ -121,29 +149,25 @@ func (t *Tracker) click(ctx *fasthttp.RequestCtx, name string) {
 	ctx.Response.Header.Set(fasthttp.HeaderReferrerPolicy, "origin")
 	if ctx.IsHead() || isPrefetch(ctx) {
 		t.met.prefetch.Inc()
-		redirect(ctx, o.landing.plain)
+		redirect(ctx, o.page(ctx).For(&attribution.Visit{Offer: o.id}))
 		return
 	}
 	p := readParams(ctx.QueryArgs())
 	t.met.cut.Add(p.cut)
-	ev := &exchange.Clicked{
-		ClickID: t.deps.Minter.Click(t.deps.Clock.Now()), Offer: o.id, Foreign: t.deps.Vault.Seal(p.foreign()),
-	}
-	if _, known := s.affiliates[exchange.AffiliateID(p.aff)]; known {
-		ev.Affiliate = exchange.AffiliateID(p.aff)
-	} else if p.aff != "" {
-		t.met.unknownAffiliate.Inc()
-	}
+	ev := t.touch(ctx, s, &p)
+	ev.Offer = o.id
+	visit := attribution.Visit{Offer: o.id, Affiliate: ev.Affiliate, CID: p.cid, Subs: p.subs}
 	if err := t.deps.Recorder.Record(ev); err != nil {
 		// The consumer comes first: a click that the journal cannot take must not cost a lead.
 		t.met.unlogged.Inc()
 		t.complain(err)
-		redirect(ctx, o.landing.plain)
+		sendOn(ctx, &o, &visit)
 		return
 	}
 	t.met.clicks.Inc()
-	setCookie(ctx, ev.ClickID, o.cookieSec)
-	redirect(ctx, o.landing.with(ev.ClickID))
+	visit.Click = ev.ClickID
+	setCookie(ctx, cookieClick, ev.ClickID, o.cookieSec)
+	sendOn(ctx, &o, &visit)
 }
 
 func (t *Tracker) complain(err error) {
@@ -154,57 +178,25 @@ func (t *Tracker) complain(err error) {
 	t.deps.Log.Error().Err(err).Msg("cannot journal a click; consumers are sent on without a click id")
 }
 
-// pixel answers with an image. What it could tell is not recorded yet, so it
-// says nothing to its caller but the image.
-func (t *Tracker) pixel(ctx *fasthttp.RequestCtx) {
-	if !ctx.IsGet() && !ctx.IsHead() {
-		notAllowed(ctx, "GET, HEAD")
-		return
-	}
-	t.met.pixels.Inc()
-	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
-	ctx.SetContentType("image/gif")
-	ctx.SetBodyString(gif)
-}
-
-// gif is one transparent dot in 43 bytes.
-const gif = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
-
-// conversion tells forged click ids from genuine ones. It credits nothing yet,
-// and says so: an answer that the caller could take for a credit would be a lie.
-func (t *Tracker) conversion(ctx *fasthttp.RequestCtx) {
-	if !ctx.IsGet() && !ctx.IsPost() {
-		notAllowed(ctx, "GET, POST")
-		return
-	}
-	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
-	id, ok := first(ctx.QueryArgs(), conversionClickNames[:])
-	if !ok {
-		id, ok = first(ctx.PostArgs(), conversionClickNames[:])
-	}
-	if !ok || id == "" {
-		problem(ctx, fasthttp.StatusBadRequest, "click_id: expected the click id that came with the visit")
-		return
-	}
-	if _, genuine := t.deps.Minter.ParseClick(id); !genuine {
-		t.met.forged.Inc()
-		problem(ctx, fasthttp.StatusNotFound, "click_id: no such click")
-		return
-	}
-	t.met.conversions.Inc()
-	problem(ctx, fasthttp.StatusUnprocessableEntity, "this exchange does not take conversions yet: nothing was recorded, and nobody was credited")
-}
-
 func redirect(ctx *fasthttp.RequestCtx, to string) {
 	// Not ctx.Redirect: it would normalise what the operator wrote.
 	ctx.Response.Header.Set(fasthttp.HeaderLocation, to)
 	ctx.SetStatusCode(fasthttp.StatusFound)
 }
 
-func setCookie(ctx *fasthttp.RequestCtx, id exchange.ClickID, seconds int) {
+// The cookies hold the newest click and the newest sight, of any offer.
+const (
+	cookieClick = "vd_cid"
+	cookieView  = "vd_vid"
+)
+
+func setCookie(ctx *fasthttp.RequestCtx, name string, id exchange.ClickID, seconds int) {
+	if seconds == 0 {
+		return
+	}
 	c := fasthttp.AcquireCookie()
 	defer fasthttp.ReleaseCookie(c)
-	c.SetKey("vd_cid")
+	c.SetKey(name)
 	c.SetValue(id.String())
 	c.SetPath("/")
 	c.SetMaxAge(seconds)

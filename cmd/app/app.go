@@ -154,7 +154,7 @@ func (a *App) openRooms(cfg *configs.Config) (err error) {
 		return err
 	}
 	a.api = api.New(api.Deps{Engine: a.engine, Vault: a.store.Vault(), Log: a.log, Metrics: a.set})
-	a.track = track.New(track.Deps{Recorder: a.engine, Vault: a.store.Vault(), Minter: a.minter, Clock: a.opts.Clock, Log: a.log, Metrics: a.set})
+	a.track = track.New(track.Deps{Recorder: a.engine, Decider: a.attribution, Vault: a.store.Vault(), Minter: a.minter, Clock: a.opts.Clock, Log: a.log, Metrics: a.set})
 	a.pressure = newPressure(a.set)
 	a.reloads[0] = a.set.NewCounter(`vendue_app_reloads_total{result="refused"}`)
 	a.reloads[1] = a.set.NewCounter(`vendue_app_reloads_total{result="accepted"}`)
