@@ -29,12 +29,12 @@ func TestCrashes(t *testing.T) {
 }
 
 type clone struct {
-	fs    *vfs.MemFS
+	fs    *crashMem
 	acked uint64 // the highest seq that a Wait had returned for before the crash
 }
 
 func crashes(t *testing.T, seed uint64, kept int) {
-	fs := vfs.NewCrashableMem()
+	fs := newCrashMem()
 	s := openSmall(t, fs, 32)
 	var (
 		lock, cloning sync.Mutex
@@ -105,7 +105,7 @@ func crashes(t *testing.T, seed uint64, kept int) {
 // sync that the disk sees, the opening of the directory among them.
 func TestCrashAtEveryWrite(t *testing.T) {
 	for seed, kept := range []int{0, 100, 50, 50, 50, 50, 50, 50} { // half of it is a matter of luck: more than one try
-		mem := vfs.NewCrashableMem()
+		mem := newCrashMem()
 		rng := rand.New(rand.NewPCG(uint64(seed), 2))
 		var acked uint64
 		var clones []clone
@@ -161,7 +161,7 @@ func TestFailingDisk(t *testing.T) {
 }
 
 func failingDisk(t *testing.T, n int32, stays bool) (failed bool) {
-	mem := vfs.NewCrashableMem()
+	mem := newCrashMem()
 	var seen, faults atomic.Int32
 	var armed, hit atomic.Bool
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {

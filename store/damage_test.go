@@ -140,9 +140,9 @@ func isDamage(err error, seq uint64) bool {
 }
 
 // crashed makes a journal whose events are still in Pebble's log, as kill -9 leaves it.
-func crashed(t *testing.T, n uint64) (fs *vfs.MemFS, all string) {
+func crashed(t *testing.T, n uint64) (fs *crashMem, all string) {
 	t.Helper()
-	live := vfs.NewCrashableMem()
+	live := newCrashMem()
 	s := openAt(t, live, "data")
 	w := newWorld(t, 23)
 	for s.Seq() < n {

@@ -156,7 +156,7 @@ func TestLastKeyWins(t *testing.T) {
 func TestIndexCrashes(t *testing.T) {
 	partly := false
 	for seed, kept := range []int{0, 100, 50, 50} {
-		mem := vfs.NewCrashableMem()
+		mem := newCrashMem()
 		rng := rand.New(rand.NewPCG(uint64(seed), 3))
 		var acked atomic.Uint64
 		var clones []clone
@@ -365,7 +365,7 @@ type heldFS struct {
 
 func newHeldFS(below string, syncOnly bool) *heldFS {
 	h := &heldFS{}
-	h.FS = errorfs.Wrap(vfs.NewCrashableMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+	h.FS = errorfs.Wrap(newCrashMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 		held := h.held.Load()
 		if held == nil || !strings.Contains(op.Path, below) {
 			return nil
@@ -446,7 +446,7 @@ func TestIndexDiskBehind(t *testing.T) {
 
 // TestIndexDiskFails: an index that cannot be written breaks the journal, and loses nothing that was told.
 func TestIndexDiskFails(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := newCrashMem()
 	var armed atomic.Bool
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if armed.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.Contains(op.Path, indexDir) {

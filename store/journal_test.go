@@ -322,7 +322,7 @@ func TestDirectoryHasOneOwner(t *testing.T) {
 // TestInABubble: the whole store lives and ends in virtual time.
 func TestInABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := openAt(t, vfs.NewCrashableMem(), "data")
+		s := openAt(t, newCrashMem(), "data")
 		w := newWorld(t, 7)
 		for range 20 {
 			add(t, s, time.Now(), w.next()...)

@@ -19,7 +19,7 @@ import (
 )
 
 func TestSnapshots(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := newCrashMem()
 	s := openAt(t, fs, "data")
 	if _, _, ok, err := s.LoadSnapshot(); ok || err != nil {
 		t.Errorf("a new store has a snapshot: %v %v", ok, err)

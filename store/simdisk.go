@@ -14,12 +14,12 @@ import (
 // copied as a loss of power would leave it. It keeps apart what was synced from
 // what was only written. Safe for concurrent use.
 type SimDisk struct {
-	mem   *vfs.MemFS
+	mem   *crashMem
 	watch atomic.Pointer[func(path string, sync bool) error]
 }
 
 // NewSimDisk returns an empty disk.
-func NewSimDisk() *SimDisk { return &SimDisk{mem: vfs.NewCrashableMem()} }
+func NewSimDisk() *SimDisk { return &SimDisk{mem: newCrashMem()} }
 
 // FS is the disk for Config.FS.
 func (d *SimDisk) FS() vfs.FS { return errorfs.Wrap(d.mem, errorfs.InjectorFunc(d.before)) }
