@@ -81,6 +81,7 @@ type App struct {
 	live        *live.Live
 	pressure    *pressure
 	reloads     [2]*metrics.Counter // refused, accepted
+	reloadTook  *metrics.Histogram  // of the accepted ones
 
 	public, admin   *fasthttp.Server
 	publicLn, admLn net.Listener
@@ -158,6 +159,7 @@ func (a *App) openRooms(cfg *configs.Config) (err error) {
 	a.pressure = newPressure(a.set)
 	a.reloads[0] = a.set.NewCounter(`vendue_app_reloads_total{result="refused"}`)
 	a.reloads[1] = a.set.NewCounter(`vendue_app_reloads_total{result="accepted"}`)
+	a.reloadTook = a.set.NewHistogram("vendue_app_reload_seconds")
 	return nil
 }
 
@@ -253,6 +255,7 @@ func (a *App) fail(err error) {
 func (a *App) Reload() error {
 	a.reload.Lock()
 	defer a.reload.Unlock()
+	began := time.Now()
 	old := a.cfg.Load()
 	cfg, faults := configs.Load(a.opts.Config)
 	if len(faults) > 0 {
@@ -276,6 +279,7 @@ func (a *App) Reload() error {
 		return err
 	}
 	a.reloads[1].Inc()
+	a.reloadTook.UpdateDuration(began)
 	a.log.Info().Str("config", cfg.Hash[:12]).Msg("config reloaded")
 	return nil
 }

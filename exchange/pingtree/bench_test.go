@@ -1,6 +1,7 @@
 package pingtree
 
 import (
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"strconv"
@@ -125,5 +126,32 @@ func TestTheIndexStaysSmall(t *testing.T) {
 	}
 	if mb := words * 8 >> 20; mb > 8 {
 		t.Errorf("the index takes %d MB, want at most 8", mb)
+	}
+}
+
+// The index must be worth having wherever it runs: a scan of ten thousand
+// contracts takes over a hundred times as long. Microseconds are the
+// benchmarks' to tell; a test that counted them would measure the machine.
+func TestTheIndexIsQuick(t *testing.T) {
+	raw, v, q := mixed(10_000)
+	tree := Compile(raw, v)
+	var s Scratch
+	quick, slow := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+	for range 5 { // the least of several: whoever else runs can only add
+		began := time.Now()
+		for range 20 {
+			s.Reset()
+			q.Now = q.Now.Add(time.Millisecond)
+			tree.Eligible(0, q, &s)
+		}
+		quick = min(quick, time.Since(began)/20)
+		began = time.Now()
+		for _, c := range raw.Tiers[0].Contracts {
+			scan(c, v, q)
+		}
+		slow = min(slow, time.Since(began))
+	}
+	if slow < 20*quick {
+		t.Errorf("the index takes %v, a scan %v: want a twentieth at most", quick, slow)
 	}
 }

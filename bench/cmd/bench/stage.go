@@ -126,6 +126,7 @@ type exchange struct {
 	child  *child
 	public netip.AddrPort
 	admin  *world.Client
+	config string
 	data   string
 	serial int64
 	ready  time.Duration // from the start of the process
@@ -151,6 +152,7 @@ func (s *stage) exchange(ctx context.Context, m *market, env ...string) (*exchan
 	if err := os.WriteFile(file, []byte(m.config(public, admin, e.data)), 0o600); err != nil {
 		return nil, fmt.Errorf("cannot write a config: %w", err)
 	}
+	e.config = file
 	began := time.Now()
 	if e.child, err = s.start("vendue", env, s.vendue, "serve", "--config", file); err != nil {
 		return nil, err

@@ -1,0 +1,156 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"vendue/bench/load"
+)
+
+// reloadsMax bounds the wait for one reload.
+const reloadsMax = 30 * time.Second
+
+// reloadPart: the config with the most contracts is loaded again and again
+// while pings come at a fixed rate.
+func reloadPart(ctx context.Context, t *tour) error {
+	addrs, err := t.buyers(ctx, "-n", "10")
+	if err != nil {
+		return err
+	}
+	most := slices.Max(t.contracts)
+	e, err := t.exchange(ctx, &market{buyers: urls("http", addrs), fillers: most - 10})
+	if err != nil {
+		return err
+	}
+	side := e.side(fmt.Sprintf("ping, %d contracts", most), pingSteps(campaign))
+	alone, err := compare(ctx, t.rounds, t.openPace(spareRate), side)
+	if err != nil {
+		return err
+	}
+	side.name = "the same while reloading"
+	reloaded := make(chan error, 1)
+	var took float64
+	go func() {
+		var err error
+		took, err = e.reload(ctx, t.reloads)
+		reloaded <- err
+	}()
+	beside, err := compare(ctx, t.rounds, t.openPace(spareRate), side)
+	if err := <-reloaded; err != nil {
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	t.page.reload(append(alone, beside...), most, t.reloads, took)
+	return e.stop()
+}
+
+// reload has the exchange load its config n times, one after the other, and returns how many seconds one took.
+func (e *exchange) reload(ctx context.Context, n int) (seconds float64, err error) {
+	const count, sum = "vendue_app_reload_seconds_count", "vendue_app_reload_seconds_sum"
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(n)*reloadsMax)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for i := range n {
+		if err := syscall.Kill(e.child.pid(), syscall.SIGHUP); err != nil {
+			return 0, fmt.Errorf("cannot signal the exchange: %w", err)
+		}
+		for {
+			select {
+			case <-ctx.Done():
+				return 0, fmt.Errorf("reload %d of %d did not end: %w", i+1, n, ctx.Err())
+			case <-tick.C:
+			}
+			m, err := e.metrics()
+			if err != nil {
+				return 0, err
+			}
+			if m.Sum(count) > float64(i) {
+				seconds = m.Sum(sum) / m.Sum(count)
+				break
+			}
+		}
+	}
+	return seconds, nil
+}
+
+// mark is how an exchange stood after so many units.
+type mark struct {
+	units  int64
+	rss    float64 // MiB
+	heap   float64 // MiB in use by the collector's spans
+	cpu    float64 // us per unit, the median since the mark before
+	p999   float64 // us, the worst in that time
+	faults float64
+}
+
+// memoryPart: directs, one slice after the other, and what memory they left behind.
+func memoryPart(ctx context.Context, t *tour) error {
+	e, _, err := t.market(ctx, 10, nil)
+	if err != nil {
+		return err
+	}
+	side := e.side(nameDirect, directSteps())
+	var marks []mark
+	for range t.slices {
+		var m mark
+		var cpus []float64
+		for goal := e.serial + int64(t.slice); e.serial < goal; {
+			f, _, err := once(ctx, side, t.closedPace())
+			if err != nil {
+				return err
+			}
+			cpus, m.p999, m.faults = append(cpus, f.cpu), max(m.p999, f.p999), m.faults+f.bad+f.broken
+		}
+		now, err := e.metrics()
+		if err != nil {
+			return err
+		}
+		rss, _, err := load.RSS(side.pid)
+		if err != nil {
+			return err
+		}
+		m.units, m.rss, m.heap, m.cpu = e.serial, float64(rss)/(1<<20), now.Sum("go_memstats_heap_inuse_bytes")/(1<<20), median(cpus)
+		marks = append(marks, m)
+		fmt.Fprintf(os.Stderr, "    %8d directs: RSS %.0f MiB, heap %.0f MiB, %.1f us CPU\n", m.units, m.rss, m.heap, m.cpu)
+	}
+	t.page.memory(marks)
+	return e.stop()
+}
+
+// reload shows what pings noticed of reloads, and how long those took.
+func (p *page) reload(rows []row, contracts, n int, took float64) {
+	s := section{
+		title: "Reloads under load",
+		notes: []string{fmt.Sprintf("Open loop, %d pings a second, ten candidates among %d contracts; %d reloads one after the other, of %.2f s each.", spareRate, contracts, n, took)},
+		head:  []string{"", "p50 us", "p99 us", "p99.9 us", "max us", "faults"},
+	}
+	for i := range rows {
+		r, m := &rows[i], &rows[i].median
+		s.lines = append(s.lines, []string{r.name, f0(m.p50), f0(m.p99), f0(m.p999), f0(m.most), faults(r)})
+	}
+	s.tellFaults(rows)
+	p.sections = append(p.sections, s)
+	p.goal(fmt.Sprintf("a reload of %d contracts", contracts), "below 1 s, no ping refused", fmt.Sprintf("%.2f s", took), took > 0 && took < 1 && faults(&rows[1]) == "none")
+}
+
+// memory shows what a long run left behind.
+func (p *page) memory(marks []mark) {
+	s := section{
+		title: "Memory over many auctions",
+		notes: []string{"Closed loop, directs to ten buyers that answer at once."},
+		head:  []string{"directs", "RSS MB", "heap MB", "CPU us", "worst p99.9 us", "faults"},
+	}
+	for _, m := range marks {
+		s.lines = append(s.lines, []string{fmt.Sprint(m.units), f0(m.rss), f0(m.heap), f1(m.cpu), f0(m.p999), f0(m.faults)})
+	}
+	p.sections = append(p.sections, s)
+}
