@@ -107,8 +107,56 @@ var mutants = []mutant{
 	},
 	{
 		name: "a sale after the window is credited", file: "attribution/credit.go",
-		old:    "case gap > windowSec*int64(time.Second):",
-		new:    "case gap > 2*windowSec*int64(time.Second):",
+		old:    "case gap > min(window, windowSecMax)*int64(time.Second):",
+		new:    "case gap > 2*min(window, windowSecMax)*int64(time.Second):",
 		suites: []string{"./attribution"},
+	},
+	{
+		name: "a cap's window is that of the machine's clock, not of the event's", file: "exchange/engine/journey.go",
+		old:    "Window: caps[i].Per.Start(now, j.snap.Market.Zone), Amount",
+		new:    "Window: caps[i].Per.Start(time.Now(), j.snap.Market.Zone), Amount",
+		suites: []string{"./bench/sim"},
+	},
+	{
+		name: "a cap is empty in a window whose counts are forgotten", file: "exchange/book/book.go", quick: true,
+		old:    " || c.forgot(holds[i].Window)",
+		new:    "",
+		suites: []string{"./exchange/book"},
+	},
+	{
+		name: "a lead is posted again to a buyer that declared nothing", file: "configs/buyer.go",
+		old:    "c.Idempotent = l.boolean(p.opt(\"idempotent\"))",
+		new:    "c.Idempotent = l.boolean(p.opt(\"idempotent\")) || true",
+		suites: []string{"./bench/sim"},
+	},
+	{
+		name: "another buyer's word is taken", file: "exchange/engine/settle.go",
+		old:    "(v.Buyer != \"\" && leg.Buyer != v.Buyer) || (named",
+		new:    "(named",
+		suites: []string{"./bench/sim"},
+	},
+	{
+		name: "a settled doubt frees its cap twice", file: "exchange/book/book.go",
+		old:    "\t\tw.Held -= h.Amount\n\t\tif commit {",
+		new:    "\t\tw.Held -= h.Amount\n\t\tif leg.Unknown {\n\t\t\tw.Held -= h.Amount\n\t\t}\n\t\tif commit {",
+		suites: []string{"./bench/sim"},
+	},
+	{
+		name: "a doubt is assumed away before its time", file: "exchange/book/doubt.go",
+		old:    "end := since.Add(c.SettleAfter);",
+		new:    "end := since;",
+		suites: []string{"./bench/sim"},
+	},
+	{
+		name: "a seller's webhook is not told", file: "attribution/fold.go",
+		old:    "if e.at == 0 && f.settled != nil {",
+		new:    "if e.at == 0 && f.settled != nil && e.accepted {",
+		suites: []string{"./bench/sim"},
+	},
+	{
+		name: "a buyer's certificate is not looked at", file: "bidder/transport.go",
+		old:    "RootCAs:            cfg.RootCAs,",
+		new:    "InsecureSkipVerify: true,",
+		suites: []string{"./bidder"},
 	},
 }

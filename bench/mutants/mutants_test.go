@@ -26,7 +26,7 @@ type mutant struct {
 }
 
 // each is how long one suite may take to notice. A bug may also show as a hang.
-const each = 3 * time.Minute
+const each = 5 * time.Minute
 
 // Every mutant is caught by a suite.
 func TestMutants(t *testing.T) {
@@ -53,6 +53,14 @@ func TestMutants(t *testing.T) {
 	t.Logf("%d of %d mutants caught; %d are known", caught, tried, len(mutants))
 }
 
+// Every mutant's text stands in its file exactly once, so that a change to the
+// code is told of a mutant that it leaves behind by any go test.
+func TestTextsFit(t *testing.T) {
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) { plant(t, "../..", &m) })
+	}
+}
+
 // try builds the mutant, which must compile, and returns the suite that fails on it.
 func try(t *testing.T, root string, m *mutant) string {
 	overlay := plant(t, root, m)
@@ -60,7 +68,7 @@ func try(t *testing.T, root string, m *mutant) string {
 		if out, err := run(t, root, "test", "-overlay", overlay, "-run", "^$", suite); err != nil {
 			t.Fatalf("the mutant does not build: %v\n%s", err, tail(out))
 		}
-		_, err := run(t, root, "test", "-overlay", overlay, "-count=1", "-timeout", "60s", suite)
+		_, err := run(t, root, "test", "-overlay", overlay, "-count=1", "-timeout", "4m", suite)
 		var failed *exec.ExitError
 		switch {
 		case errors.As(err, &failed):

@@ -384,9 +384,11 @@ func (o *operator) failDisk(t *turn) bool {
 	l := o.life
 	chances := newCountdown(t.nth)
 	var met atomic.Bool
-	o.slowDisk(l, func(path string, _ bool) error {
+	o.slowDisk(l, func(path string, sync bool) error {
 		if isJournalLog(path) && (chances.hit() || t.stays && chances.past()) {
-			met.Store(true)
+			if !met.Swap(true) {
+				o.tally.add(map[bool]string{false: "disk error at a write", true: "disk error at a sync"}[sync], 1)
+			}
 			return errDisk
 		}
 		return nil

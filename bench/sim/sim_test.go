@@ -19,10 +19,14 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 20, "how many seeds to run")
+	seeds = flag.Int("seeds", everyKind, "how many seeds to run")
 	first = flag.Uint64("seed", 1, "the first of them")
 	keep  = flag.String("keep", filepath.Join(os.TempDir(), "vendue-sim"), "where a failed seed leaves its journal and log")
 )
+
+// everyKind is how many seeds are enough to meet every kind of fault. A run of
+// so many that never met one proves less than it says, and fails.
+const everyKind = 100
 
 // seedMax bounds the real time of one seed. A bubble with a goroutine that waits
 // for a mutex for ever neither goes on nor ends; this shows all stacks.
@@ -83,6 +87,11 @@ func TestSeeds(t *testing.T) {
 	took := time.Since(began)
 	t.Logf("sim: %d seeds from %d in %s, %.1f simulated hours, %d leads checked\n%s",
 		*seeds, *first, took.Round(time.Millisecond), hours.Hours(), all.counts["leads checked"], all.text())
+	for _, kind := range kinds() {
+		if *seeds >= everyKind && all.counts[kind] == 0 {
+			t.Errorf("%d seeds, and not once: %s", *seeds, kind)
+		}
+	}
 }
 
 // note leaves the seed that runs in a file: a panic of the daemon ends the whole process, and names no seed.

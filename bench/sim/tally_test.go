@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"vendue/exchange"
 )
 
 // tally counts what happened, by kind. mu guards counts.
@@ -46,6 +48,23 @@ func (t *tally) text() string {
 		fmt.Fprintf(&out, "  %8d %s\n", t.counts[kind], kind)
 	}
 	return out.String()
+}
+
+// kinds are the faults and the ways out of them that every long run must meet.
+func kinds() []string {
+	all := slices.Concat(turnNames[:], gateNames[:], []string{
+		"power lost during a start", "clock set while down", "clock set forward", "clock set back", "clock set by more than an hour",
+		"disk error at a write", "disk error at a sync", "dial refused", "dial hung", "connection reset", "kept connection closed", "caller cut",
+		"callback", "wrong callback", "callback of another buyer", "operator's word", "wrong operator's word", "buyer's list", "contradicted",
+		"repeated request", "postbacks", "webhook notices", "legs left in doubt", "caps recounted", "test attempts",
+	})
+	for _, kept := range []int{0, 50, 100} {
+		all = append(all, fmt.Sprintf("crash point, %d%% of unsynced data kept", kept))
+	}
+	for by := exchange.SettledByBuyer; by <= exchange.SettledByReconciliation; by++ {
+		all = append(all, "settled sold by "+by.String(), "settled unsold by "+by.String())
+	}
+	return all
 }
 
 // countdown finds the n-th of many concurrent chances.
