@@ -226,3 +226,61 @@ func TestHMAC(t *testing.T) {
 		t.Fatalf("got %q: %v", got, err)
 	}
 }
+
+// describedHouse is cheapHouse with buyers of a described format.
+func describedHouse(tb testing.TB, buyers int, encode string) *house {
+	var urls []string
+	for range buyers {
+		urls = append(urls, cheapBuyer(tb, cheapBid))
+	}
+	cfg := market(urls...)
+	for i := range cfg.Contracts {
+		spec := plainSpec(strings.TrimSuffix(urls[i], "/ping"), encode)
+		reply := &spec.Phases[dialect.Ping].Reply
+		reply.Accept = []dialect.Rule{{Path: dialect.Path{Text: "bid"}, Exists: "true"}}
+		reply.Price.Path.Text = "bid"
+		speak(tb, cfg, i, spec, nil)
+	}
+	h := newHouse(tb, cfg, TransportConfig{})
+	h.warmed(tb, 1)
+	return h
+}
+
+// A described format costs an ask no allocation either.
+func TestDescribedAskAllocations(t *testing.T) {
+	for _, encode := range []string{"json", "form"} {
+		h := describedHouse(t, 10, encode)
+		a := h.newAsk(time.Minute)
+		run := func() {
+			a.Start = time.Now()
+			a.Deadline = a.Start.Add(time.Minute)
+			h.Ask(a)
+		}
+		for range 100 {
+			run()
+		}
+		if n := testing.AllocsPerRun(500, run); n > allocBudget {
+			t.Errorf("%s: %v allocations per ask of 10 buyers", encode, n)
+		}
+		mustReason(t, &a.Answers[9], exchange.ReasonNone, "")
+	}
+}
+
+// BenchmarkFormats asks ten buyers that speak one format.
+func BenchmarkFormats(b *testing.B) {
+	for _, encode := range []string{"native", "json", "form"} {
+		b.Run(encode, func(b *testing.B) {
+			h := cheapHouse(b, 10)
+			if encode != "native" {
+				h = describedHouse(b, 10, encode)
+			}
+			a := h.newAsk(time.Minute)
+			b.ReportAllocs()
+			for b.Loop() {
+				a.Start = time.Now()
+				a.Deadline = a.Start.Add(time.Minute)
+				h.Ask(a)
+			}
+		})
+	}
+}

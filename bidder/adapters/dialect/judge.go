@@ -80,23 +80,24 @@ func (r *reader) wordFor(text string, otherwise exchange.Reason) exchange.Reason
 // ReadPing reads a ping's answer. What fits no rule is a buyer_error: a guess could cost someone money.
 func (f *Format) ReadPing(reply *adapters.Reply, terms *exchange.Contract) adapters.Bid {
 	r := &f.phases[Ping].reader
-	var doc document
-	fault := r.read(reply.Body, &doc)
-	switch ruled, by := r.judge(&doc, reply.Status, fault); {
+	doc := takeDocument()
+	defer doc.release()
+	fault := r.read(reply.Body, doc)
+	switch ruled, by := r.judge(doc, reply.Status, fault); {
 	case ruled == rulingReject:
-		return adapters.Bid{Reason: r.reasonOf(&doc, by, exchange.ReasonNoBid), Detail: by.text, Rule: by.text}
+		return adapters.Bid{Reason: r.reasonOf(doc, by, exchange.ReasonNoBid), Detail: by.text, Rule: by.text}
 	case ruled == rulingAccept:
-		return r.bid(&doc, by, terms)
+		return r.bid(doc, by, terms)
 	case reply.Status == 204:
 		return adapters.Bid{Reason: exchange.ReasonNoBid, Detail: "http 204"}
 	case !usual(reply.Status):
-		return r.buyerError("status "+strconv.Itoa(reply.Status), &doc)
+		return r.buyerError("status "+strconv.Itoa(reply.Status), doc)
 	case fault != "":
-		return r.buyerError(fault, &doc)
+		return r.buyerError(fault, doc)
 	case doc.body == "":
-		return r.buyerError(faultEmpty, &doc)
+		return r.buyerError(faultEmpty, doc)
 	default:
-		return r.buyerError("fits no rule", &doc)
+		return r.buyerError("fits no rule", doc)
 	}
 }
 
@@ -262,25 +263,26 @@ func printable(s string) bool {
 // first, then the status; where neither is clear the buyer may have the lead.
 func (f *Format) ReadPost(reply *adapters.Reply, d *exchange.Delivery) adapters.Verdict {
 	r := &f.phases[Post].reader
-	var doc document
-	fault := r.read(reply.Body, &doc)
-	switch ruled, by := r.judge(&doc, reply.Status, fault); {
+	doc := takeDocument()
+	defer doc.release()
+	fault := r.read(reply.Body, doc)
+	switch ruled, by := r.judge(doc, reply.Status, fault); {
 	case ruled == rulingReject:
-		return adapters.Verdict{Outcome: exchange.OutcomeRejected, Reason: r.reasonOf(&doc, by, exchange.ReasonPostRejected), Detail: by.text, Rule: by.text}
+		return adapters.Verdict{Outcome: exchange.OutcomeRejected, Reason: r.reasonOf(doc, by, exchange.ReasonPostRejected), Detail: by.text, Rule: by.text}
 	case ruled == rulingAccept:
-		return r.accepted(&doc, by, d)
-	case refuses(reply.Status) && r.acceptsBody(&doc, fault):
-		return r.unknown("status "+strconv.Itoa(reply.Status)+" refuses, body accepts", &doc)
+		return r.accepted(doc, by, d)
+	case refuses(reply.Status) && r.acceptsBody(doc, fault):
+		return r.unknown("status "+strconv.Itoa(reply.Status)+" refuses, body accepts", doc)
 	case refuses(reply.Status):
 		return adapters.Verdict{
-			Outcome: exchange.OutcomeRejected, Reason: r.reasonOf(&doc, nil, exchange.ReasonPostRejected), Detail: "status " + strconv.Itoa(reply.Status),
+			Outcome: exchange.OutcomeRejected, Reason: r.reasonOf(doc, nil, exchange.ReasonPostRejected), Detail: "status " + strconv.Itoa(reply.Status),
 		}
 	case !usual(reply.Status):
-		return r.unknown("status "+strconv.Itoa(reply.Status), &doc)
+		return r.unknown("status "+strconv.Itoa(reply.Status), doc)
 	case fault != "":
-		return r.unknown(fault, &doc)
+		return r.unknown(fault, doc)
 	default:
-		return r.unknown("fits no rule", &doc)
+		return r.unknown("fits no rule", doc)
 	}
 }
 
@@ -338,11 +340,12 @@ func (f *Format) ReadStatus(reply *adapters.Reply) exchange.Finding {
 	if p == nil {
 		return exchange.Finding{Detail: "the format has no status"}
 	}
-	var doc document
-	fault := p.reader.read(reply.Body, &doc)
-	ruled, by := p.reader.judge(&doc, reply.Status, fault)
+	doc := takeDocument()
+	defer doc.release()
+	fault := p.reader.read(reply.Body, doc)
+	ruled, by := p.reader.judge(doc, reply.Status, fault)
 	if ruled == rulingNone {
 		return exchange.Finding{Detail: "status " + strconv.Itoa(reply.Status) + ": fits no rule"}
 	}
-	return exchange.Finding{Known: true, Accepted: ruled == rulingAccept, BuyerRef: p.reader.refOf(&doc), Detail: by.text}
+	return exchange.Finding{Known: true, Accepted: ruled == rulingAccept, BuyerRef: p.reader.refOf(doc), Detail: by.text}
 }

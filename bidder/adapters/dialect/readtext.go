@@ -37,8 +37,9 @@ func readXML(text string, root *node, k *sink) (fault string) {
 		if fault != "" || inner == "" {
 			return fault
 		}
-		*k = sink{doc: k.doc}
-		*k.doc = document{body: k.doc.body}
+		doc := k.doc
+		*doc = document{body: doc.body}
+		*k = sink{doc: doc}
 		text = inner
 	}
 	return faultXML

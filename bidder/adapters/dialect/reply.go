@@ -3,7 +3,7 @@ package dialect
 import (
 	"bytes"
 	"strings"
-
+	"sync"
 	"unsafe"
 )
 
@@ -47,6 +47,23 @@ type document struct {
 	values [pathsMax]found
 	items  []item // of the list of bids
 	listed bool   // there is such a list, perhaps an empty one
+	sink   sink
+}
+
+// documents are the memory of answers being read: the readers call one another
+// in turn, which keeps it off the stack.
+var documents = sync.Pool{New: func() any { return new(document) }}
+
+func takeDocument() *document {
+	doc, _ := documents.Get().(*document)
+	return doc
+}
+
+// release drops every view of the answer, and keeps the memory.
+func (d *document) release() {
+	clear(d.items)
+	*d = document{items: d.items[:0]}
+	documents.Put(d)
 }
 
 // item is what was read of one bid in a list.
@@ -175,22 +192,24 @@ func (r *reader) read(raw []byte, doc *document) (fault string) {
 	if body == "" {
 		return faultEmpty
 	}
-	k := sink{doc: doc}
+	k := &doc.sink
+	k.doc = doc
 	switch kind {
 	case replyJSON:
-		fault = readJSON(body, r.root, &k)
+		fault = readJSON(body, r.root, k)
 	case replyXML:
-		fault = readXML(body, r.root, &k)
+		fault = readXML(body, r.root, k)
 	case replyForm:
-		fault = readForm(body, r.root, &k)
+		fault = readForm(body, r.root, k)
 	default:
-		fault = readCSV(body, r.root, &k)
+		fault = readCSV(body, r.root, k)
 	}
 	if fault == "" {
 		fault = k.fault
 	}
 	if fault != "" {
-		*doc = document{body: body}
+		clear(doc.items)
+		*doc = document{body: body, items: doc.items[:0]}
 	}
 	return fault
 }
