@@ -144,13 +144,21 @@ func TestAffiseClickIDsHave24Characters(t *testing.T) {
 	}
 }
 
-// TestVerdicts reads testdata/verdicts.txt: preset, status, verdict and body, quoted where it needs to be.
-func TestVerdicts(t *testing.T) {
+// answer is a tracker's, and what it means.
+type answer struct {
+	line   int
+	preset string
+	status int
+	want   string
+	body   string
+}
+
+// answers reads testdata/verdicts.txt: preset, status, verdict and body, quoted where it needs to be.
+func answers(t testing.TB) (list []answer) {
 	text, err := os.ReadFile("testdata/verdicts.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]int{}
 	for i, line := range strings.Split(string(text), "\n") {
 		if line == "" || line[0] == '#' {
 			continue
@@ -166,20 +174,53 @@ func TestVerdicts(t *testing.T) {
 			}
 		}
 		status, _ := strconv.Atoi(word[1])
-		plan, err := postback.Compile("x", postback.Order{On: "lead.sold", URL: "http://t.example", Verdict: loadPreset(word[0]).verdict})
-		if err != nil {
-			t.Fatalf("%s: %v", word[0], err)
+		list = append(list, answer{i + 1, word[0], status, word[2], body})
+	}
+	return list
+}
+
+func judgeOf(t testing.TB, preset string) *postback.Plan {
+	plan, err := postback.Compile("x", postback.Order{On: "lead.sold", URL: "http://t.example", Verdict: loadPreset(preset).verdict})
+	if err != nil {
+		t.Fatalf("%s: %v", preset, err)
+	}
+	return plan
+}
+
+// TestVerdicts has each preset read the answers of the corpus, which has one of every verdict for each.
+func TestVerdicts(t *testing.T) {
+	seen := map[string]int{}
+	for _, a := range answers(t) {
+		if got := judgeOf(t, a.preset).Judge(a.status, []byte(a.body)); got.String() != a.want {
+			t.Errorf("line %d: %s %d %q: got %s, want %s", a.line, a.preset, a.status, a.body, got, a.want)
 		}
-		if got := plan.Judge(status, []byte(body)); got.String() != word[2] {
-			t.Errorf("line %d: %s %d %q: got %s, want %s", i+1, word[0], status, body, got, word[2])
-		}
-		seen[word[0]+" "+word[2]]++
+		seen[a.preset+" "+a.want]++
 	}
 	for _, name := range PresetNames() {
 		for _, v := range []string{"accepted", "duplicate", "rejected", "unknown"} {
 			if seen[name+" "+v] == 0 {
 				t.Errorf("the corpus has no body that %s judges as %s", name, v)
 			}
+		}
+	}
+}
+
+// BenchmarkVerdict reads a short acceptance, which is what nearly every answer is, and a page of 16 KiB.
+func BenchmarkVerdict(b *testing.B) {
+	page := strings.Repeat("<p>Lorem ipsum dolor sit amet, consectetur.</p>\n", 340)
+	for _, name := range PresetNames() {
+		plan, short := judgeOf(b, name), ""
+		for _, a := range answers(b) {
+			if a.preset == name && a.want == "accepted" && short == "" {
+				short = a.body
+			}
+		}
+		for kind, body := range map[string]string{"short": short, "page": page} {
+			b.Run(name+"/"+kind, func(b *testing.B) {
+				for b.Loop() {
+					plan.Judge(200, []byte(body))
+				}
+			})
 		}
 	}
 }
@@ -191,11 +232,7 @@ func FuzzVerdict(f *testing.F) {
 	f.Add(409, "duplicate")
 	var plans []*postback.Plan
 	for _, name := range PresetNames() {
-		plan, err := postback.Compile("x", postback.Order{On: "lead.sold", URL: "http://t.example", Verdict: loadPreset(name).verdict})
-		if err != nil {
-			f.Fatal(err)
-		}
-		plans = append(plans, plan)
+		plans = append(plans, judgeOf(f, name))
 	}
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		for _, plan := range plans {

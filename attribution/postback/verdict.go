@@ -1,9 +1,6 @@
 package postback
 
-import (
-	"fmt"
-	"regexp"
-)
+import "fmt"
 
 // Verdict is what one attempt's answer means.
 type Verdict uint8
@@ -47,20 +44,20 @@ const (
 )
 
 // matcher is Rules compiled. nil has none.
-type matcher struct{ accepted, duplicate, rejected []*regexp.Regexp }
+type matcher struct{ accepted, duplicate, rejected []rule }
 
 func newMatcher(r Rules) (*matcher, error) {
 	m := &matcher{}
 	for _, list := range []struct {
 		name string
 		from []string
-		to   *[]*regexp.Regexp
+		to   *[]rule
 	}{{"accepted", r.Accepted, &m.accepted}, {"duplicate", r.Duplicate, &m.duplicate}, {"rejected", r.Rejected, &m.rejected}} {
 		if len(list.from) > rulesMax {
 			return nil, fmt.Errorf("%s: expected at most %d expressions", list.name, rulesMax)
 		}
 		for _, text := range list.from {
-			re, err := regexp.Compile(text)
+			re, err := newRule(text)
 			if err != nil || len(text) > ruleBytesMax || text == "" {
 				return nil, fmt.Errorf("%s: %s: expected a regular expression of at most %d bytes", list.name, quote(text), ruleBytesMax)
 			}
@@ -75,23 +72,25 @@ func newMatcher(r Rules) (*matcher, error) {
 
 // judge reads a body.
 func (m *matcher) judge(body []byte) Verdict {
-	switch {
-	case m == nil:
+	if m == nil {
 		return VerdictUnchecked
-	case matches(m.duplicate, body):
+	}
+	folded := fold(body)
+	switch {
+	case matches(m.duplicate, body, folded):
 		return VerdictDuplicate
-	case matches(m.rejected, body):
+	case matches(m.rejected, body, folded):
 		return VerdictRejected
-	case matches(m.accepted, body):
+	case matches(m.accepted, body, folded):
 		return VerdictAccepted
 	default:
 		return VerdictUnknown
 	}
 }
 
-func matches(list []*regexp.Regexp, body []byte) bool {
-	for _, re := range list {
-		if re.Match(body) {
+func matches(list []rule, body, folded []byte) bool {
+	for i := range list {
+		if list[i].matches(body, folded) {
 			return true
 		}
 	}
@@ -108,7 +107,7 @@ func (p *Plan) Judge(status int, body []byte) Verdict {
 	switch {
 	case v == VerdictUnchecked:
 		return m.judge(body)
-	case v == VerdictRefused && m != nil && matches(m.duplicate, body):
+	case v == VerdictRefused && m != nil && matches(m.duplicate, body, fold(body)):
 		return VerdictDuplicate // some trackers say it with a 4xx
 	default:
 		return v
