@@ -150,9 +150,10 @@ func (l *loader) tree(e entry) {
 	}
 	listed := map[exchange.ContractID]pos{}
 	for _, item := range items {
-		t := l.table(item, "method", "rank", "window", "contracts")
+		t := l.table(item, "method", "rank", "window", "contracts", "weights")
 		tier := exchange.Tier{
-			Method: exchange.Method(l.word(t.opt("method"), 0, exchange.MethodAuction.String(), exchange.MethodPriority.String()) + 1),
+			Method: exchange.Method(l.word(t.opt("method"), 0, exchange.MethodAuction.String(), exchange.MethodPriority.String(),
+				exchange.MethodWeighted.String(), exchange.MethodRoundRobin.String()) + 1),
 			Window: l.duration(t.opt("window"), 0, span{time.Millisecond, bidMax}),
 		}
 		if n := t.opt("rank"); n != nil {
@@ -170,6 +171,7 @@ func (l *loader) tree(e entry) {
 				tier.Contracts = append(tier.Contracts, c)
 			}
 		}
+		l.weights(item, t.opt("weights"), &tier)
 		tree.Tiers = append(tree.Tiers, tier)
 	}
 }

@@ -171,6 +171,14 @@ type PostStarted struct {
 	OnUnknown OnUnknown  `json:"on_unknown,omitempty"`
 	Holds     []Hold     `json:"holds,omitempty"`
 	Token     Sealed     `json:"token,omitempty"` // the buyer's own reference to the bid, where its status URL asks for it
+	Turn      Turn       `json:"turn,omitzero"`   // that the attempt takes, where its tier picks by turns
+}
+
+// Turn says in which tier a post is its contract's turn, and with which weight. Weight 0: it is nobody's.
+type Turn struct {
+	Tree   TreeID `json:"tree,omitempty"`
+	Tier   uint16 `json:"tier"`
+	Weight uint32 `json:"weight"`
 }
 
 // LeadStatus is how a lead stands.

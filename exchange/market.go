@@ -181,11 +181,13 @@ type Method uint8
 
 // The methods.
 const (
-	MethodAuction  Method = iota + 1 // the highest bid
-	MethodPriority                   // the first in the listed order that bids enough
+	MethodAuction    Method = iota + 1 // the highest bid
+	MethodPriority                     // the first in the listed order that bids enough
+	MethodWeighted                     // each contract in turn, as often as its weight says
+	MethodRoundRobin                   // each contract in turn, all alike
 )
 
-var methodWords = [...]string{"", "auction", "priority"}
+var methodWords = [...]string{"", "auction", "priority", "weighted", "round_robin"}
 
 // String returns the word the config uses.
 func (m Method) String() string {
@@ -194,6 +196,9 @@ func (m Method) String() string {
 	}
 	return methodWords[m]
 }
+
+// ByTurns tells whether the method goes by whose turn it is.
+func (m Method) ByTurns() bool { return m == MethodWeighted || m == MethodRoundRobin }
 
 // RankBy is what an auction ranks bids by.
 type RankBy uint8
@@ -216,6 +221,19 @@ type Tier struct {
 	Rank      RankBy        // what an auction goes by
 	Window    time.Duration // 0: all that is left
 	Contracts []*Contract
+	Weights   map[ContractID]uint32 // with MethodWeighted: a turn's share, 1 or more
+}
+
+// Turn returns the turn that a post to the tier's contract takes.
+func (t *Tree) Turn(tier int, contract ContractID) Turn {
+	at := &t.Tiers[tier]
+	switch at.Method {
+	case MethodWeighted:
+		return Turn{Tree: t.ID, Tier: uint16(tier), Weight: at.Weights[contract]}
+	case MethodRoundRobin:
+		return Turn{Tree: t.ID, Tier: uint16(tier), Weight: 1}
+	}
+	return Turn{}
 }
 
 // CommissionBase says what a commission is a share of.

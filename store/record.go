@@ -34,14 +34,14 @@ var (
 // versionOf returns the version in which events of a kind are written. Older ones are read for ever.
 //
 //	post_ended 2: with no_time
-//	post_started 2: with the token; 3: with cookie and coupon
+//	post_started 2: with the token; 3: with cookie and coupon; 4: with the turn
 //	lead_refused 2: with cookie and coupon
 //	offer_set 2: with the finer terms
 //	click 2: with view, prev and coupon
 func versionOf(k exchange.EventKind) uint8 {
 	switch k {
 	case exchange.KindPostStarted:
-		return 3
+		return 4
 	case exchange.KindPostEnded, exchange.KindLeadRefused, exchange.KindOfferSet, exchange.KindClicked:
 		return 2
 	default:

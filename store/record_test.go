@@ -118,6 +118,9 @@ func TestOlderRecords(t *testing.T) {
 	evidence := func(s *exchange.SourceFacts) { s.Cookie, s.Coupon = exchange.ClickID{}, "" }
 	started := filled(exchange.KindPostStarted).(*exchange.PostStarted)
 	evidence(&started.Lead.Source)
+	third := *started
+	third.Lead = filled(exchange.KindPostStarted).(*exchange.PostStarted).Lead
+	third.Turn, started.Turn = exchange.Turn{}, exchange.Turn{}
 	first := *started
 	first.Token = nil
 	refused := filled(exchange.KindLeadRefused).(*exchange.LeadRefused)
@@ -129,7 +132,7 @@ func TestOlderRecords(t *testing.T) {
 	ended := filled(exchange.KindPostEnded).(*exchange.PostEnded)
 	ended.NoTime = false
 	for file, want := range map[string]exchange.Event{
-		"post_ended-1": ended, "post_started-1": &first, "post_started-2": started, "lead_refused-1": refused, "offer_set-1": offer, "click-1": click,
+		"post_ended-1": ended, "post_started-1": &first, "post_started-2": started, "post_started-3": &third, "lead_refused-1": refused, "offer_set-1": offer, "click-1": click,
 	} {
 		text, err := os.ReadFile(filepath.Join("testdata", file+"-filled.hex"))
 		if err != nil {

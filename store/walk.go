@@ -159,6 +159,11 @@ func walkStarted(w *wire, ev *exchange.PostStarted) {
 	if w.version >= 3 && first {
 		walkEvidence(w, &ev.Lead.Source)
 	}
+	if w.version >= 4 {
+		text(w, &ev.Turn.Tree)
+		unsigned(w, &ev.Turn.Tier)
+		unsigned(w, &ev.Turn.Weight)
+	}
 }
 
 func walkEnded(w *wire, ev *exchange.PostEnded) {

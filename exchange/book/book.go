@@ -38,6 +38,7 @@ type Book struct {
 	oldest       int64            // the least of doubts, 0: to be looked for
 	conflicts    map[LegKey]Conflict
 	evidence     *evidence
+	turns        *turns
 }
 
 type capState struct {
@@ -70,6 +71,7 @@ type OpenLeg struct {
 	Sale      exchange.SaleKind
 	OnUnknown exchange.OnUnknown
 	Holds     []exchange.Hold
+	Turn      exchange.Turn
 	Since     int64 // Unix nanoseconds of its post_started
 	Unknown   bool
 }
@@ -79,6 +81,7 @@ func New() *Book {
 	b := &Book{
 		byID: make(map[exchange.CapID]int), open: make(map[exchange.LeadID][]OpenLeg),
 		offers: make(map[exchange.OfferID]exchange.OfferSet), doubts: make(map[LegKey]int64), conflicts: make(map[LegKey]Conflict), evidence: newEvidence(),
+		turns: newTurns(),
 	}
 	b.caps.Store(new([]*capState))
 	return b
@@ -218,6 +221,7 @@ func (b *Book) Apply(e exchange.Entry) {
 		c.per, c.unit, c.limit = ev.Per, ev.Unit, ev.Limit
 	case *exchange.PostStarted:
 		b.evidence.start(ev)
+		b.turns.start(ev.Contract, ev.Turn)
 		b.start(e.At, ev)
 	case *exchange.PostEnded:
 		b.evidence.ended(e.At, &b.open[ev.LeadID][b.mustFind(ev.LeadID, ev.Attempt)], ev)
@@ -261,7 +265,7 @@ func (b *Book) start(at int64, ev *exchange.PostStarted) {
 	}
 	b.open[ev.LeadID] = append(legs, OpenLeg{
 		LeadID: ev.LeadID, Attempt: ev.Attempt, Contract: ev.Contract, Buyer: ev.Buyer, Bid: ev.Bid,
-		Sale: ev.Sale, OnUnknown: ev.OnUnknown, Holds: ev.Holds, Since: at,
+		Sale: ev.Sale, OnUnknown: ev.OnUnknown, Holds: ev.Holds, Turn: ev.Turn, Since: at,
 	})
 }
 
@@ -294,6 +298,9 @@ func (b *Book) close(lead exchange.LeadID, attempt uint16, commit bool) {
 			w.Committed += h.Amount
 		}
 		c.publish()
+	}
+	if !commit {
+		b.turns.giveBack(leg.Contract, leg.Turn)
 	}
 	if leg.Unknown {
 		b.dropDoubt(leg)

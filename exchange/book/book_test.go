@@ -114,7 +114,8 @@ func randomJournal(t *rapid.T) (events []exchange.Entry) {
 			id := exchange.LeadID{0: byte(n >> 8), 1: byte(n), 2: 1}
 			facts := &exchange.LeadFacts{Campaign: exchange.CampaignID(rapid.SampledFrom([]string{"x", "y"}).Draw(t, "campaign")), Test: rapid.Bool().Draw(t, "test")}
 			contract := exchange.ContractID(rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "contract"))
-			add(&exchange.PostStarted{LeadID: id, Attempt: 1, Lead: facts, Contract: contract, Sale: exchange.SaleExclusive, Bid: 5, Holds: holds})
+			turn := exchange.Turn{Tree: "t", Tier: uint16(n % 2), Weight: rapid.Uint32Range(0, 2).Draw(t, "turn")}
+			add(&exchange.PostStarted{LeadID: id, Attempt: 1, Lead: facts, Contract: contract, Sale: exchange.SaleExclusive, Bid: 5, Holds: holds, Turn: turn})
 			open = append(open, leg{id: id})
 		default:
 			if len(open) == 0 {

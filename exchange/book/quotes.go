@@ -27,6 +27,7 @@ type Quote struct {
 	Expires  time.Time
 	Elapsed  time.Duration // of the ping that opened it
 	Bytes    int64
+	Turn     *HeldTurn // of the first leg, where its tier picks by turns
 
 	used bool // under the Quotes' lock
 }
@@ -135,6 +136,7 @@ func (q *Quotes) Sweep(now time.Time) {
 		}
 		for _, quote := range quotes {
 			delete(q.byPing, quote.PingID)
+			quote.Turn.Release()
 			key := refKey{quote.Campaign.Seller.ID, quote.Ref}
 			if q.byRef[key] == quote {
 				delete(q.byRef, key)

@@ -20,6 +20,7 @@ type snapshot struct {
 	// Left out while empty, as in snapshots from before there were any.
 	Conflicts []snapshotConflict `json:"conflicts,omitempty"`
 	Evidence  *snapshotEvidence  `json:"evidence,omitempty"`
+	Turns     []snapshotTier     `json:"turns,omitempty"`
 }
 
 type snapshotOffer struct {
@@ -55,6 +56,7 @@ type snapshotLeg struct {
 	Since     int64               `json:"since"`
 	Unknown   bool                `json:"unknown"`
 	Campaign  exchange.CampaignID `json:"campaign,omitempty"` // left out of a test
+	Turn      *exchange.Turn      `json:"turn,omitempty"`     // left out where there is none, as in snapshots from before there were any
 }
 
 type snapshotConflict struct {
@@ -88,10 +90,14 @@ func (b *Book) Snapshot() []byte {
 	}
 	slices.SortFunc(s.Caps, func(x, y snapshotCap) int { return cmp.Compare(x.ID, y.ID) })
 	b.EachOpen(func(l *OpenLeg) {
+		var turn *exchange.Turn
+		if l.Turn.Weight > 0 {
+			turn = &l.Turn
+		}
 		s.Open = append(s.Open, snapshotLeg{
 			Lead: hex.EncodeToString(l.LeadID[:]), Attempt: l.Attempt, Contract: l.Contract, Buyer: l.Buyer, Bid: int64(l.Bid),
 			Sale: uint8(l.Sale), OnUnknown: uint8(l.OnUnknown), Holds: l.Holds, Since: l.Since, Unknown: l.Unknown,
-			Campaign: b.evidence.campaigns[l.LeadID],
+			Campaign: b.evidence.campaigns[l.LeadID], Turn: turn,
 		})
 	})
 	slices.SortFunc(s.Open, func(x, y snapshotLeg) int {
@@ -102,7 +108,7 @@ func (b *Book) Snapshot() []byte {
 			Lead: hex.EncodeToString(c.LeadID[:]), Attempt: c.Attempt, Accepted: c.Accepted, By: uint8(c.By), At: c.At,
 		})
 	}
-	s.Evidence = b.evidence.snapshot()
+	s.Evidence, s.Turns = b.evidence.snapshot(), b.turns.snapshot()
 	out, err := json.Marshal(s)
 	if err != nil {
 		panic("BUG: cannot encode a snapshot: " + err.Error())
@@ -140,6 +146,9 @@ func Restore(data []byte) (b *Book, err error) {
 			Attempt: sl.Attempt, Contract: sl.Contract, Buyer: sl.Buyer, Bid: exchange.Money(sl.Bid),
 			Sale: exchange.SaleKind(sl.Sale), OnUnknown: exchange.OnUnknown(sl.OnUnknown), Holds: sl.Holds, Since: sl.Since, Unknown: sl.Unknown,
 		}
+		if sl.Turn != nil {
+			leg.Turn = *sl.Turn
+		}
 		if leg.LeadID, err = readLead(sl.Lead); err != nil {
 			return nil, err
 		}
@@ -159,6 +168,7 @@ func Restore(data []byte) (b *Book, err error) {
 		b.conflicts[c.LegKey] = c
 	}
 	b.evidence.restore(s.Evidence)
+	b.turns.restore(s.Turns)
 	return b, nil
 }
 

@@ -58,6 +58,7 @@ func (j *journey) start() (c *candidate, w written, err error) {
 		now := e.Now()
 		picked, started := j.pick(now)
 		if picked != nil {
+			e.book.Posting(j.turn)
 			w, err = j.appendLocked(now, started)
 			e.unlock(now)
 			return picked, w, err
@@ -160,6 +161,7 @@ func (j *journey) refuse(reason exchange.Reason, first exchange.LeadID) PostAnsw
 	}
 	w, err := j.appendLocked(now, refused)
 	e.unlock(now)
+	j.turn.Release()
 	if err == nil {
 		err = e.wait(w)
 	}

@@ -42,6 +42,7 @@ type journey struct {
 	blocked    []exchange.BuyerID
 	skipped    exchange.Reason // the furthest reason a candidate was passed over for
 	waited     time.Duration   // for buyers
+	turn       *book.HeldTurn  // of the first candidate, until something is posted
 	view       exchange.LeadView
 }
 
@@ -52,6 +53,8 @@ type candidate struct {
 	bid      exchange.Money
 	payout   exchange.Money
 	token    string
+	tree     *exchange.Tree // it was found in
+	tier     int
 }
 
 // setFacts fills what the lead's first event says of it.
@@ -186,10 +189,12 @@ func (j *journey) runAuction() exchange.Reason {
 	e.runAuction(run, j.direct)
 	j.waited += run.asked
 	j.tier = run.tier
+	j.turn, run.turn = run.turn, nil
 	for i := range run.legs {
 		leg := &run.legs[i]
 		j.candidates = append(j.candidates, candidate{
 			contract: leg.Contract, leg: exchange.LegNo(i + 1), bid: leg.Amount, payout: leg.Payout, token: leg.Token,
+			tree: j.campaign.Tree, tier: run.tier,
 		})
 	}
 	j.nextLeg = exchange.LegNo(len(run.legs))
@@ -226,7 +231,7 @@ func (j *journey) addLater() {
 	var scratch pingtree.Scratch
 	for tier := j.tier + 1; tier < tree.Tiers(); tier++ {
 		var bids []auction.Bid
-		for place, c := range tree.Eligible(tier, &query, &scratch) {
+		for place, c := range j.e.inTurn(campaign.Tree, tier, tree.Eligible(tier, &query, &scratch)) {
 			if !slices.ContainsFunc(j.candidates, func(have candidate) bool { return have.contract.ID == c.ID }) {
 				bids = append(bids, auction.Bid{Contract: c, Tier: tier, Place: place, Amount: c.Price})
 			}
@@ -242,7 +247,7 @@ func (j *journey) addLater() {
 			if j.fixed {
 				payout = j.promise
 			}
-			j.candidates = append(j.candidates, candidate{contract: leg.Contract, leg: j.nextLeg, bid: leg.Amount, payout: payout})
+			j.candidates = append(j.candidates, candidate{contract: leg.Contract, leg: j.nextLeg, bid: leg.Amount, payout: payout, tree: campaign.Tree, tier: tier})
 		}
 	}
 }
@@ -270,6 +275,7 @@ func (j *journey) pick(now time.Time) (*candidate, *exchange.PostStarted) {
 			LeadID: j.leadID, Attempt: uint16(len(j.view.Legs) + 1), Leg: c.leg, Contract: c.contract.ID, Buyer: c.contract.Buyer.ID,
 			Sale: c.contract.Sale, Bid: c.bid, Payout: c.payout, Margin: j.campaign.Margin, OnUnknown: c.contract.OnUnknown, Holds: holds,
 		}
+		started.Turn = j.turnOf(c)
 		if c.contract.StatusToken {
 			started.Token = j.e.deps.Vault.Seal(c.token)
 		}

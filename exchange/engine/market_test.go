@@ -27,7 +27,7 @@ const (
 //	buyer NAME [cap=..]
 //	contract NAME buyer=B (price=P | bid=A[,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue weight=90% sale=shared paused cap=.. state=AZ]
 //	         [status=V[,V..] every= status_takes= token idempotent settle=sold|unsold/AFTER]
-//	tier auction|expected|priority CONTRACT...    (expected: an auction by what bids are worth)
+//	tier auction|expected|priority|round_robin|weighted CONTRACT[:WEIGHT]...    (expected: an auction by what bids are worth)
 //	duplicate WITHIN [buyer]
 //
 // A bid is an amount, none, hang or error; a post accept, reject,
@@ -226,10 +226,17 @@ func (w *world) line(v *exchange.Vertical, words []string) bool {
 		if name == "priority" {
 			tier.Method = exchange.MethodPriority
 		}
+		if name == "round_robin" || name == "weighted" {
+			tier.Method = map[string]exchange.Method{"round_robin": exchange.MethodRoundRobin, "weighted": exchange.MethodWeighted}[name]
+			tier.Weights = map[exchange.ContractID]uint32{}
+		}
 		if name == "expected" {
 			tier.Rank = exchange.RankExpected
 		}
 		for _, id := range words[2:] {
+			if name, weight, ok := strings.Cut(id, ":"); ok {
+				id, tier.Weights[exchange.ContractID(name)] = name, uint32(mustInt(weight))
+			}
 			tier.Contracts = append(tier.Contracts, m.ByName[exchange.ContractID(id)])
 		}
 		w.tree.Tiers = append(w.tree.Tiers, tier)

@@ -69,6 +69,11 @@ type auctionRun struct {
 	tier    int                // of the legs
 	reason  exchange.Reason    // why there are no legs
 	record  exchange.Auction
+
+	seats []book.Seat          // of a tier that picks by turns
+	order []*exchange.Contract // and its contracts in the order of their turns
+	one   exchange.Ask         // to the contract whose turn it is
+	turn  *book.HeldTurn       // of the first leg, until a quote or a journey has it
 }
 
 // Ping asks the buyers and opens a quote.
@@ -189,6 +194,7 @@ func (e *Engine) openQuote(req *PingRequest, t *terms, run *auctionRun, hash uin
 	}
 	const quoteBytes, valueBytes, legBytes = 640, 32, 72
 	q.Bytes = int64(quoteBytes + valueBytes*len(q.Values) + legBytes*len(q.Legs) + req.Bytes)
+	q.Turn, run.turn = run.turn, nil
 	e.quotes.Open(q)
 	return q
 }
@@ -212,8 +218,12 @@ func (e *Engine) runAuction(run *auctionRun, t *terms) {
 	tree := t.campaign.Tree
 	for i := range tree.Tiers {
 		contracts := e.eligible(run, t, i)
-		e.askTier(run, t, i, contracts)
 		run.terms.Method = tree.Tiers[i].Method
+		if run.terms.Method.ByTurns() && t.script == scriptNone {
+			contracts = e.askInTurn(run, t, i, contracts)
+		} else {
+			e.askTier(run, t, i, contracts)
+		}
 		run.legs = auction.Clear(&run.terms, run.bids, run.legs[:0])
 		if tree.Tiers[i].Rank == exchange.RankExpected {
 			run.ranks.reorder(e.book, t, run.legs)
@@ -396,6 +406,9 @@ func (e *Engine) release(run *auctionRun) {
 	clear(run.legs[:cap(run.legs)])
 	run.ranks.reset()
 	clear(run.record.Candidates)
+	run.turn.Release()
+	clear(run.order)
+	run.turn, run.one = nil, exchange.Ask{}
 	run.query, run.ask.Lead, run.record.Lead, run.asked = pingtree.Query{}, nil, nil, 0
 	e.runs.Put(run)
 }

@@ -243,12 +243,13 @@ func (e *Engine) postQuote(req *PostRequest, facts exchange.LeadFacts, quote *bo
 		leadID: e.deps.Minter.Lead(req.Arrival), pingID: quote.PingID, script: script(quote.Script),
 		lead: exchange.Lead{Vertical: campaign.Vertical, Values: values}, pinged: quote.Values, consent: consent, named: quote.Consent.NamedBuyers, sale: quote.Sale,
 		promise: quote.Price, fixed: true, tier: quote.Tier, facts: facts, nextLeg: exchange.LegNo(len(quote.Legs)),
+		turn: quote.Turn,
 	}
 	j.facts.Test = quote.Test
 	j.setFacts(quote.Source)
 	for i := range quote.Legs {
 		leg := &quote.Legs[i]
-		c := candidate{contract: leg.Contract, leg: exchange.LegNo(i + 1), bid: leg.Bid, payout: leg.Payout, token: leg.Token}
+		c := candidate{contract: leg.Contract, leg: exchange.LegNo(i + 1), bid: leg.Bid, payout: leg.Payout, token: leg.Token, tree: campaign.Tree, tier: quote.Tier}
 		if !leg.Expires.IsZero() && !req.Arrival.Before(leg.Expires) {
 			continue
 		}
