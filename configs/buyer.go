@@ -51,9 +51,12 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 		c.Where = l.where(t.opt("where"), c.Vertical)
 	}
 	wire := bidder.Contract{Terms: c, Secret: l.secret(t.opt("secret"))}
-	said := speech{c: c, at: e.pos, t: t, format: formats()[l.word(t.opt("format"), 0, formats()...)]}
+	said := speech{c: c, at: e.pos, t: t, format: nativeFormat}
 	if n := t.opt("format"); n != nil {
-		said.at = n.pos
+		said.at, said.format = n.pos, ""
+		if i := l.word(n, -1, formats()...); i >= 0 {
+			said.format = formats()[i]
+		}
 	}
 	native := said.format == nativeFormat && t.opt("dialect") == nil
 	said.ping = l.table(t.opt("ping"), "url", "test_url", "headers", "timeout", "max_bid")

@@ -36,16 +36,20 @@ func formats() []string { return append([]string{nativeFormat}, Dialects()...) }
 type speech struct {
 	c      *exchange.Contract
 	at     pos
-	format string
-	t      table // the contract's
+	format string // empty: none that we know, which is told already
+	t      table  // the contract's
 	ping   table
 	post   table
 	status table
+	spoken [dialect.PhaseCount]bool // the phases that the format itself has
 }
 
 // dialect compiles the format that a contract speaks, nil for the native one.
 func (l *loader) dialect(s *speech, wire *bidder.Contract) *dialect.Format {
 	own := s.t.opt("dialect")
+	if s.format == "" {
+		return nil
+	}
 	if s.format == nativeFormat && own == nil {
 		for _, key := range []string{"vars", "map", "auth"} {
 			if n := s.t.opt(key); n != nil {
@@ -70,6 +74,9 @@ func (l *loader) dialect(s *speech, wire *bidder.Contract) *dialect.Format {
 	}
 	if m := s.t.opt("map"); m != nil && l.expect(m, shapeTable) {
 		root = merge(root, under(m, "map"))
+	}
+	for id := range dialect.PhaseCount {
+		s.spoken[id] = root.get(id.String()) != nil
 	}
 	for phase, t := range map[string]table{"ping": s.ping, "post": s.post, "status": s.status} {
 		root = merge(root, overrides(t, phase))
@@ -179,9 +186,10 @@ func (l *loader) spec(root *node, s *speech) *dialect.Spec {
 		}
 	}
 	switch {
-	case s.c.Pinged && ping == nil:
+	case s.c.Pinged && !s.spoken[dialect.Ping]:
 		l.fault(s.ping.node.pos, "this format has no ping; expected price: (a standing price), or dialect: with a ping")
-	case post == nil:
+		return spec
+	case !s.spoken[dialect.Post]:
 		l.fault(s.at, "the format has no post; expected dialect: with post:")
 		return spec
 	}

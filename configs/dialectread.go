@@ -94,13 +94,23 @@ func (l *loader) phase(n *node, where pos) *dialect.Phase {
 	if p.URL.Text == "" {
 		p.URL.At = p.At
 	}
-	for key, to := range map[string]*string{"method": &p.Method, "encode": &p.Encode, "wrap": &p.Wrap, "content_type": &p.ContentType} {
-		*to, _ = l.text(t.opt(key))
+	p.MethodAt, p.EncodeAt, p.WrapAt = p.At, p.At, p.At
+	for _, k := range []struct {
+		key string
+		to  *string
+		at  *dialect.At
+	}{
+		{"method", &p.Method, &p.MethodAt}, {"encode", &p.Encode, &p.EncodeAt}, {"wrap", &p.Wrap, &p.WrapAt}, {"content_type", &p.ContentType, &dialect.At{}},
+	} {
+		if v := t.opt(k.key); v != nil {
+			*k.to, _ = l.text(v)
+			*k.at = at(v.pos)
+		}
 	}
 	p.Method = strings.ToUpper(p.Method)
 	headers := t.opt("headers")
 	for _, h := range l.headers(headers) {
-		p.Headers = append(p.Headers, dialect.Header{Name: h.Name, Value: dialect.Text{At: at(headers.pos), Text: h.Value}})
+		p.Headers = append(p.Headers, dialect.Header{Name: h.Name, Value: dialect.Text{At: at(headers.get(h.Name).pos), Text: h.Value}})
 	}
 	if r := t.need("reply"); r != nil {
 		p.Reply = l.reply(r)

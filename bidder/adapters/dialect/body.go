@@ -186,7 +186,7 @@ func (c *compiler) compileBody(p *Phase, enc encoding) body {
 	case encodeForm:
 		b.escape = escapeForm
 		if p.Wrap != "" {
-			c.fault(p.At, "wrap does not fit a form; expected it with json or xml")
+			c.fault(p.WrapAt, "wrap does not fit a form; expected it with json or xml")
 		}
 		for _, t := range root.children {
 			b.add(t.entry, appendEscaped(nil, t.name, escapeForm), "=", "")
@@ -246,7 +246,7 @@ func (c *compiler) wrapXML(b *body, p *Phase, root *tree) {
 		wrap = "request"
 	}
 	if !xmlName(wrap) {
-		c.fault(p.At, "wrap: expected the name of an XML element")
+		c.fault(p.WrapAt, "wrap: expected the name of an XML element")
 	}
 	b.text(`<?xml version="1.0" encoding="UTF-8"?><` + wrap + ">")
 	c.xml(b, root)
@@ -354,34 +354,58 @@ func (c *compiler) compileTemplate(p *Phase, enc encoding) body {
 		c.fault(p.Template.At, "%s", err)
 		return b
 	}
+	var samples [2]string
+	quotes := 0
 	for i, part := range parts {
 		if i%2 == 0 {
 			if part != "" {
 				b.text(part)
 			}
+			samples = [2]string{samples[0] + part, samples[1] + part}
+			quotes += strings.Count(strings.NewReplacer(`\\`, "", `\"`, "").Replace(part), `"`)
 			continue
 		}
-		b.ops = append(b.ops, op{kind: opValue, keep: true, slot: -1, val: c.templateValue(p, part)})
+		val, kind := c.templateValue(p, part)
+		b.ops = append(b.ops, op{kind: opValue, keep: true, slot: -1, val: val, bare: enc == encodeJSON && quotes%2 == 0})
+		if kind.Bare() && quotes%2 == 0 {
+			samples = [2]string{samples[0] + "1", samples[1] + "null"}
+		} else {
+			samples = [2]string{samples[0] + "x", samples[1] + "x"}
+		}
 	}
+	c.checkTemplate(p, enc, samples)
 	b.encoding = encodeText // no separators
 	return b
 }
 
-func (c *compiler) templateValue(p *Phase, name string) *value {
+// checkTemplate tells of a template that is not of its format with some lead:
+// samples are it with values and, where a number stands without quotes, without.
+func (c *compiler) checkTemplate(p *Phase, enc encoding, samples [2]string) {
+	var doc document
+	switch k := (sink{doc: &doc}); {
+	case enc == encodeJSON && (!json.Valid([]byte(samples[0])) || !json.Valid([]byte(samples[1]))):
+		c.fault(p.Template.At, "template: expected JSON, with quotes around the place of a text")
+	case enc == encodeXML && readXML(strings.TrimSpace(samples[0]), &node{}, &k) != "":
+		c.fault(p.Template.At, "template: expected XML")
+	}
+}
+
+// templateValue returns what a place of a template stands for.
+func (c *compiler) templateValue(p *Phase, name string) (*value, exchange.FieldKind) {
 	if target, ok := strings.CutPrefix(name, "map."); ok {
 		var targets []string
 		for i := range c.entries {
 			e := &c.entries[i]
 			if e.from.Target == target && e.on[c.phase] {
-				return &e.value
+				return &e.value, e.kind
 			}
 			targets = append(targets, e.from.Target)
 		}
 		c.unknown(p.Template.At, target, targets, "template: the map has no entry %q for a %s", target, c.phase)
-		return &value{}
+		return &value{}, exchange.FieldText
 	}
 	k := c.inPhase(Text{At: p.Template.At, Text: "{" + name + "}"}, "template")
-	return &value{places: k.places}
+	return &value{places: k.places}, k.kind
 }
 
 // inPhase resolves a text that is part of the phase being compiled.

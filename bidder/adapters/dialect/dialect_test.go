@@ -195,6 +195,8 @@ func oracle(body string) (string, bool) {
 func FuzzTemplate(f *testing.F) {
 	f.Add("{zip} {{x} {note}", "a\"<&'\x01é\\")
 	f.Add("{a|b.c}{", "%")
+	f.Add(`{"zip":"{zip} \\\"{note}","age":{age},"price":[{price}]}`, `a"`)
+	f.Add(`1.{age}`, "")
 	f.Fuzz(func(t *testing.T, template, value string) {
 		parts, err := cutPlaces(template)
 		if err == nil && len(parts)%2 == 0 {
@@ -216,6 +218,12 @@ func FuzzTemplate(f *testing.F) {
 			}
 			if values, err := url.ParseQuery(string(got)); encode == "form" && (err != nil || values.Get("own") != value) {
 				t.Fatalf("not the form: %s: %v", got, err)
+			}
+			s.Phases[Post].Template = tx(template)
+			if c, faults := Compile(s, vertical); encode == "json" && len(faults) == 0 {
+				if got := c.AppendPost(nil, &exchange.Delivery{Contract: terms, Lead: lead(value), Token: "id=x"}, time.Time{}); !json.Valid(got) {
+					t.Fatalf("template %q is not JSON: %s", template, got)
+				}
 			}
 			var doc document
 			k := sink{doc: &doc}
@@ -255,6 +263,17 @@ func TestMask(t *testing.T) {
 	}
 	if got := mask(strings.Repeat("é", 1000), nil); len(got) != sampleBytesMax+2 || strings.Trim(got, "x.") != "" {
 		t.Errorf("got %d bytes", len(got))
+	}
+}
+
+// A number that a lead lacks is null where a template has it without quotes.
+func TestTemplateWithoutNumber(t *testing.T) {
+	s := spec("json", "json")
+	s.Phases[Post].Template = tx(`{"zip":"{zip}","age":{age},"say":"age {age}, {note}"}`)
+	d := &exchange.Delivery{Contract: terms, Lead: lead(`"`), Token: "id=x"}
+	d.Lead.Values[1] = exchange.Value{}
+	if got := string(must(t, s).AppendPost(nil, d, time.Time{})); got != `{"zip":"85001","age":null,"say":"age , \""}` {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -102,6 +102,8 @@ type Phase struct {
 	ContentType string
 	Headers     []Header
 	Reply       Reply
+
+	MethodAt, EncodeAt, WrapAt At // where those three stand
 }
 
 // Header is one request header.

@@ -175,7 +175,7 @@ func (c *compiler) compilePhase(p *Phase) *phase {
 		enc, out.request.ContentType = encodeText, "text/plain; charset=utf-8"
 	case "none", "":
 	default:
-		c.unknown(p.At, p.Encode, words, "unknown encode %q", p.Encode)
+		c.unknown(p.EncodeAt, p.Encode, words, "unknown encode %q", p.Encode)
 	}
 	switch {
 	case p.Template.Text != "" && (enc == encodeJSON || enc == encodeXML || enc == encodeText):
@@ -183,7 +183,7 @@ func (c *compiler) compilePhase(p *Phase) *phase {
 	case p.Template.Text != "":
 		c.fault(p.Template.At, "a template does not fit encode: %s; expected json, xml or text", p.Encode)
 	case enc == encodeText:
-		c.fault(p.At, "encode: text needs a template")
+		c.fault(p.EncodeAt, "encode: text needs a template")
 	case enc != encodeNone:
 		out.body = c.compileBody(p, enc)
 	}
@@ -205,10 +205,10 @@ func (c *compiler) request(r *Request, p *Phase) {
 			r.Method = "GET"
 		}
 	default:
-		c.unknown(p.At, p.Method, []string{"GET", "POST", "PUT"}, "unknown method %q", p.Method)
+		c.unknown(p.MethodAt, p.Method, []string{"GET", "POST", "PUT"}, "unknown method %q", p.Method)
 	}
 	if r.Method == "GET" && r.ContentType != "" {
-		c.fault(p.At, "a GET has no body; expected encode: query or none")
+		c.fault(p.MethodAt, "a GET has no body; expected encode: query or none")
 	}
 	if r.Accept == "" {
 		r.Accept = "*/*"
@@ -236,6 +236,10 @@ func (c *compiler) url(t Text, query bool) *URL {
 		c.fault(t.At, "expected an absolute http or https URL")
 		return u
 	}
+	if len(k.places) > 1 && strings.Count(k.places[0].text, "/") < 3 {
+		c.fault(t.At, "expected {var.NAME} alone in a URL's host; other places in its path or query")
+		return u
+	}
 	head := k.places[0].text
 	scheme, rest, ok := strings.Cut(head, "://")
 	at := strings.IndexAny(rest, "/?#")
@@ -247,8 +251,6 @@ func (c *compiler) url(t Text, query bool) *URL {
 	switch {
 	case !ok || err != nil || scheme != "http" && scheme != "https" || base.Hostname() == "":
 		c.fault(t.At, "expected an absolute http or https URL")
-	case at < 0 && len(k.places) > 1:
-		c.fault(t.At, "expected {var.NAME} alone in a URL's host; other places in its path or query")
 	case base.User != nil:
 		c.fault(t.At, "expected a URL without user and password; use auth or headers")
 	}

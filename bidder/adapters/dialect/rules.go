@@ -227,10 +227,11 @@ func (c *compiler) compileRule(set *pathSet, from *Rule, reasons []exchange.Reas
 	if !r.path.named {
 		r.path.body = true
 	}
-	if r.path.named && !r.tests {
+	switch {
+	case r.tests:
+	case r.path.named:
 		c.fault(from.At, "a rule with a path needs a test: equals, not, contains, exists, above or nonzero")
-	}
-	if !r.tests && len(from.HTTP) == 0 {
+	case len(from.HTTP) == 0:
 		c.fault(from.At, "expected http: or a test of the body")
 	}
 	r.tests = r.tests || slices.ContainsFunc(from.And, func(a Rule) bool { return a.Path.Text != "" || len(a.Contains) > 0 })
