@@ -26,32 +26,35 @@ func (l *loader) caps(n *node, o owner) (caps []exchange.Cap) {
 	for _, w := range windows {
 		words = append(words, w.String())
 	}
-	seen := map[exchange.CapID]bool{}
 	add := func(at *node, c exchange.Cap) {
 		if at == nil {
 			return
 		}
 		c.ID = exchange.CapID(fmt.Sprintf("%s/%s/%s/%s", o.kind, o.name, c.Per, c.Unit))
-		if seen[c.ID] {
-			l.fault(at.pos, "a second cap on %s per %s; expected one", c.Unit, c.Per)
+		if c.Days != 0 {
+			c.ID += exchange.CapID("/" + c.Days.String())
 		}
-		seen[c.ID] = true
+		l.second(at, &c, caps)
 		caps = append(caps, c)
 	}
 	for _, item := range l.list(n) {
-		t := l.table(item, "per", "leads", "spend")
+		t := l.table(item, "per", "days", "leads", "spend")
 		per := t.need("per")
 		leads, spend := t.opt("leads"), t.opt("spend")
 		if leads == nil && spend == nil && item.shape == shapeTable {
 			l.fault(item.pos, "expected leads: or spend: in a cap")
 		}
 		limits := [2]int64{l.integer(leads, 0, 1, whole), int64(l.price(spend))}
+		days := l.capDays(t.opt("days"))
 		w := l.word(per, -1, words...)
 		if w < 0 {
 			continue
 		}
-		add(leads, exchange.Cap{Per: windows[w], Unit: exchange.CapLeads, Limit: limits[0], Full: o.leads})
-		add(spend, exchange.Cap{Per: windows[w], Unit: exchange.CapSpend, Limit: limits[1], Full: o.spend})
+		if days != 0 && windows[w] > exchange.PerDay {
+			l.fault(t.opt("days").pos, "days fits a cap per hour or day; a cap per %s runs over all of them", windows[w])
+		}
+		add(leads, exchange.Cap{Per: windows[w], Days: days, Unit: exchange.CapLeads, Limit: limits[0], Full: o.leads})
+		add(spend, exchange.Cap{Per: windows[w], Days: days, Unit: exchange.CapSpend, Limit: limits[1], Full: o.spend})
 	}
 	return caps
 }
@@ -75,21 +78,7 @@ func (l *loader) hours(n *node) (h exchange.Hours) {
 		h.Days = [7]bool{true, true, true, true, true, true, true}
 		return h
 	}
-	words := []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
-	items := l.list(days)
-	if len(items) == 0 && (days.shape == shapeList || days.shape == shapeNull) {
-		l.fault(days.pos, "expected at least one day; leave days out for all of them")
-	}
-	for _, item := range items {
-		day := l.word(item, -1, words...)
-		if day < 0 {
-			continue
-		}
-		if h.Days[day] {
-			l.fault(item.pos, "day %q stands twice", words[day])
-		}
-		h.Days[day] = true
-	}
+	h.Days = l.days(days)
 	return h
 }
 

@@ -162,6 +162,7 @@ func (u CapUnit) MarshalText() ([]byte, error) { return []byte(u.String()), nil 
 type Cap struct {
 	ID     CapID
 	Per    Window
+	Days   Days // the weekdays that it counts and bounds, of an hour's or a day's cap; zero: all
 	Unit   CapUnit
 	Limit  int64  // leads, or micro-units
 	Full   Reason // what a contract or lead stopped by it is told: cap_contract, cap_buyer, budget, cap_seller, cap_campaign

@@ -102,7 +102,7 @@ func TestOperatorsRoutes(t *testing.T) {
 	s.operatorSays("/api/reconcile", `{"buyer":"nobody","accepted":[{"lead_id":"x"}]}`, 422, "buyer")
 	s.operatorAsks(map[string]string{
 		"/api/live": `"caps"`, "/api/log": `"post_ended"`, "/api/log?from=2&type=conflict": `"conflict"`, "/api/verify": `"faults":0`,
-		"/api/explain/" + q.Get("ping_id").String(): `"candidates"`, "/api/doubt": ids[2], "/api/conflicts": ids[0],
+		"/api/explain/" + q.Get("ping_id").String(): `"candidates"`, "/api/doubt": ids[2], "/api/caps": `"caps"`, "/api/conflicts": ids[0],
 		"/debug/pprof/goroutine?debug=1": "goroutine",
 	})
 	s.operatorSays("/api/reconcile", `{"buyer":"acme","assume_rest_unsold_before":"2100-01-01T00:00:00Z"}`, 200, `"assumed":1`)

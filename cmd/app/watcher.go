@@ -59,11 +59,10 @@ func (w *watcher) Attempt(r *exchange.Attempt) {
 func (a *App) sources() live.Sources {
 	return live.Sources{
 		Caps: func() []live.Cap {
-			uses := a.engine.Caps()
+			uses := a.engine.CapsNow()
 			out := make([]live.Cap, len(uses))
-			for i, u := range uses {
-				out[i] = live.Cap{ID: string(u.Cap), Per: u.Per.String(), Unit: u.Unit.String(), Limit: u.Limit,
-					Held: u.Held, Committed: u.Committed, Start: time.Unix(u.Start, 0).UTC()}
+			for i := range uses {
+				out[i] = capOf(&uses[i])
 			}
 			return out
 		},

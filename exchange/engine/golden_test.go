@@ -41,6 +41,7 @@ type story struct {
 	pings  map[string]exchange.PingID
 	leads  map[string]exchange.LeadID
 	flying chan PostAnswer
+	ahead  time.Duration // of the bubble's clock
 }
 
 func (h *story) run(t *testing.T, d *datadriven.TestData) string {
@@ -58,6 +59,10 @@ func (h *story) run(t *testing.T, d *datadriven.TestData) string {
 	case "advance":
 		time.Sleep(mustDuration(d.CmdArgs[0].Key))
 		synctest.Wait()
+	case "until":
+		h.until(d.CmdArgs[0].Key)
+	case "used":
+		return h.used()
 	case "ping":
 		out = h.ping(d)
 	case "post":
@@ -77,7 +82,7 @@ func (h *story) run(t *testing.T, d *datadriven.TestData) string {
 		words := [...]string{"closed", "closed before", "not found", "ambiguous", "busy", "failed"}
 		out = words[h.engine.CloseConflict(h.leads[d.CmdArgs[0].Key].String(), "", "ops")] + "\n"
 	case "rest":
-		settled, left, ok := h.engine.AssumeUnsold(exchange.BuyerID(d.CmdArgs[0].Key), time.Now().Add(-mustDuration(arg(d, "older"))))
+		settled, left, ok := h.engine.AssumeUnsold(exchange.BuyerID(d.CmdArgs[0].Key), h.now().Add(-mustDuration(arg(d, "older"))))
 		out = fmt.Sprintf("settled %d, left %d, ok %t\n", settled, left, ok)
 	case "repeat":
 		return h.repeat(d)
@@ -114,7 +119,7 @@ func (h *story) open(w *world) {
 	h.world = w
 	h.starts++
 	minter := testMinter(h.t, h.starts<<32)
-	e, err := openEngine(h.t, h.disk, w.market, h.watched(), func(_ *Config, d *Deps) { d.Minter = minter })
+	e, err := openEngine(h.t, h.disk, w.market, h.watched(), func(_ *Config, d *Deps) { d.Minter, d.Clock = minter, h.now })
 	h.must(err)
 	e.Start()
 	h.engine = e
@@ -179,7 +184,7 @@ func consent(d *datadriven.TestData) exchange.Consent {
 func (h *story) pingRequest(d *datadriven.TestData) PingRequest {
 	snap := h.engine.Snapshot()
 	req := PingRequest{
-		Snap: snap, Campaign: snap.Market.Campaigns["c"], Arrival: time.Now(), Ref: arg(d, "ref"), Test: has(d, "test"),
+		Snap: snap, Campaign: snap.Market.Campaigns["c"], Arrival: h.now(), Ref: arg(d, "ref"), Test: has(d, "test"),
 		Consent: consent(d), Values: values(d), Bytes: 100,
 		Source: exchange.Source{Affiliate: arg(d, "affiliate"), ClickID: arg(d, "click")},
 	}
@@ -240,7 +245,7 @@ func (h *story) postRequest(d *datadriven.TestData) *PostRequest {
 		ping = id.String()
 	}
 	req := &PostRequest{
-		Snap: snap, Seller: snap.Market.Sellers[exchange.SellerID(cmp.Or(arg(d, "seller"), "s"))], Arrival: time.Now(), Key: arg(d, "key"),
+		Snap: snap, Seller: snap.Market.Sellers[exchange.SellerID(cmp.Or(arg(d, "seller"), "s"))], Arrival: h.now(), Key: arg(d, "key"),
 		Body: strings.Join([]string{d.CmdArgs[0].Key, arg(d, "phone"), arg(d, "body")}, " "), PingID: ping, Consent: consent(d),
 		Decode: func(v *exchange.Vertical, ping []exchange.Value) ([]exchange.Value, bool) {
 			out := append([]exchange.Value(nil), ping...)

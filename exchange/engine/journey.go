@@ -340,8 +340,12 @@ func (j *journey) holds(c *candidate, now time.Time) []exchange.Hold {
 		return nil
 	}
 	out := make([]exchange.Hold, 0, n)
+	day := now.In(j.snap.Market.Zone).Weekday()
 	for _, caps := range lists {
 		for i := range caps {
+			if !caps[i].Counts(day) {
+				continue
+			}
 			out = append(out, exchange.Hold{
 				Cap: caps[i].ID, Window: caps[i].Per.Start(now, j.snap.Market.Zone), Amount: caps[i].Need(c.bid),
 			})

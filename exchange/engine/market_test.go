@@ -22,7 +22,8 @@ const (
 
 // world is a market written as lines of text, and its buyers with what they will say:
 //
-//	seller NAME [cap=PER/UNIT/LIMIT]...
+//	zone NAME                      (UTC if it is not said)
+//	seller NAME [cap=PER/UNIT/LIMIT[/DAY+DAY..]]...
 //	campaign NAME seller=S [floor= margin= margin_min= window= post_wait= ttl= pings= posts= attempts= consent cap=..]
 //	buyer NAME [cap=..]
 //	contract NAME buyer=B (price=P | bid=A[,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue weight=90% sale=shared paused cap=.. state=AZ]
@@ -101,7 +102,7 @@ func (b *buyers) Ask(ask *exchange.Ask) {
 		}
 		a.Elapsed = until.Sub(ask.Start)
 	}
-	if wait := time.Until(end); wait > 0 {
+	if wait := end.Sub(ask.Start); wait > 0 { // the engine's clock may be ahead of the bubble's
 		time.Sleep(wait)
 	}
 }
@@ -197,6 +198,8 @@ func (w *world) line(v *exchange.Vertical, words []string) bool {
 		name = words[1]
 	}
 	switch words[0] {
+	case "zone":
+		m.Zone = mustZone(name)
 	case "seller":
 		s := &exchange.Seller{ID: exchange.SellerID(name), Name: name}
 		s.Caps = readCaps("seller/"+name, words[2:], exchange.ReasonCapSeller, exchange.ReasonCapSeller)
@@ -350,7 +353,7 @@ func readMargin(s string) exchange.Margin {
 }
 
 func readCaps(owner string, words []string, leads, spend exchange.Reason) (caps []exchange.Cap) {
-	windows := map[string]exchange.Window{"hour": exchange.PerHour, "day": exchange.PerDay, "total": exchange.PerTotal}
+	windows := map[string]exchange.Window{"hour": exchange.PerHour, "day": exchange.PerDay, "week": exchange.PerWeek, "month": exchange.PerMonth, "total": exchange.PerTotal}
 	for _, word := range words {
 		value, ok := strings.CutPrefix(word, "cap=")
 		if !ok {
@@ -358,6 +361,9 @@ func readCaps(owner string, words []string, leads, spend exchange.Reason) (caps 
 		}
 		parts := strings.Split(value, "/")
 		c := exchange.Cap{ID: exchange.CapID(owner + "/" + parts[0] + "/" + parts[1]), Per: windows[parts[0]], Unit: exchange.CapLeads, Limit: int64(mustInt(parts[2])), Full: leads}
+		if len(parts) > 3 {
+			c.ID, c.Days = c.ID+exchange.CapID("/"+parts[3]), readDays(parts[3])
+		}
 		if parts[1] == "spend" {
 			c.Unit, c.Limit, c.Full = exchange.CapSpend, c.Limit*int64(exchange.Micro), spend
 		}

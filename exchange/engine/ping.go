@@ -244,9 +244,10 @@ func (e *Engine) closed(t *terms) exchange.Reason {
 	if t.test {
 		return exchange.ReasonNone
 	}
+	day := t.arrival.In(t.snap.Market.Zone).Weekday()
 	for _, caps := range [2][]exchange.Cap{t.campaign.Seller.Caps, t.campaign.Caps} {
 		for i := range caps {
-			if e.book.Used(caps[i].Handle, caps[i].Per.Start(t.arrival, t.snap.Market.Zone)) >= caps[i].Limit {
+			if caps[i].Counts(day) && e.book.Used(caps[i].Handle, caps[i].Per.Start(t.arrival, t.snap.Market.Zone)) >= caps[i].Limit {
 				return caps[i].Full
 			}
 		}

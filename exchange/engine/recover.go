@@ -134,9 +134,24 @@ func (e *Engine) awaitSynced(seq uint64) bool {
 	return true
 }
 
-// Caps returns how every limited cap stands.
+// Caps returns how every limited cap stood when something last counted in it.
 func (e *Engine) Caps() []book.CapUse {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.book.Caps()
+}
+
+// CapsNow returns how every limited cap stands in the window that runs now.
+func (e *Engine) CapsNow() []book.CapUse {
+	uses, now, zone := e.Caps(), e.Now(), time.UTC
+	if snap := e.snap.Load(); snap != nil {
+		zone = snap.Market.Zone
+	}
+	for i := range uses {
+		u := &uses[i]
+		if start := u.Per.Start(now, zone); u.Start < start {
+			u.Start, u.Held, u.Committed = start, 0, 0 // its window is over; what is still held there bounds nothing now
+		}
+	}
+	return uses
 }

@@ -191,6 +191,9 @@ func fullCap(c *exchange.Contract, q *Query, k *clock) (*exchange.Cap, int64) {
 
 func firstFull(caps []exchange.Cap, price exchange.Money, view CapsView, k *clock) (*exchange.Cap, int64) {
 	for i := range caps {
+		if !caps[i].Counts(k.day) {
+			continue
+		}
 		used := int64(0)
 		if view != nil {
 			used = view.Used(caps[i].Handle, k.windowStart(caps[i].Per))

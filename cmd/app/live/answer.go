@@ -41,7 +41,7 @@ type answer struct {
 	Unsold    []unsold       `json:"unsold"`
 	Contracts []contractView `json:"contracts"`
 	RowsLeft  int            `json:"contracts_left_off,omitempty"`
-	Caps      []capView      `json:"caps"`
+	Caps      []CapView      `json:"caps"`
 	CapsLeft  int            `json:"caps_left_off,omitempty"`
 }
 
@@ -112,8 +112,8 @@ type contractView struct {
 	PostP95 ms             `json:"post_p95_ms"`
 }
 
-// capView is a cap in its own unit: leads, or money.
-type capView struct {
+// CapView is a cap in its own unit: leads, or money.
+type CapView struct {
 	ID        string     `json:"id"`
 	Per       string     `json:"per"`
 	Unit      string     `json:"unit"`
@@ -170,7 +170,7 @@ func (l *Live) askSources(a *answer) {
 	if s.Postbacks != nil {
 		a.Postbacks = s.Postbacks()
 	}
-	a.Caps = []capView{}
+	a.Caps = []CapView{}
 	if s.Caps != nil {
 		a.showCaps(s.Caps())
 	}
@@ -282,20 +282,24 @@ func (a *answer) showCaps(caps []Cap) {
 		caps = caps[:capsShownMax]
 	}
 	for i := range caps {
-		c := &caps[i]
-		amount := func(n int64) any {
-			if c.Unit == exchange.CapSpend.String() {
-				return exchange.Money(n)
-			}
-			return n
-		}
-		v := capView{
-			ID: c.ID, Per: c.Per, Unit: c.Unit, Limit: amount(c.Limit), Held: amount(c.Held), Committed: amount(c.Committed),
-			Left: amount(max(c.Limit-c.Held-c.Committed, 0)),
-		}
-		if start := c.Start; !start.IsZero() {
-			v.Start = &start
-		}
-		a.Caps = append(a.Caps, v)
+		a.Caps = append(a.Caps, caps[i].View())
 	}
+}
+
+// View returns the cap as it is shown.
+func (c *Cap) View() CapView {
+	amount := func(n int64) any {
+		if c.Unit == exchange.CapSpend.String() {
+			return exchange.Money(n)
+		}
+		return n
+	}
+	v := CapView{
+		ID: c.ID, Per: c.Per, Unit: c.Unit, Limit: amount(c.Limit), Held: amount(c.Held), Committed: amount(c.Committed),
+		Left: amount(max(c.Limit-c.Held-c.Committed, 0)),
+	}
+	if start := c.Start; !start.IsZero() {
+		v.Start = &start
+	}
+	return v
 }

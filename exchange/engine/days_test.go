@@ -1,0 +1,50 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"vendue/exchange"
+)
+
+// now is the time of the story. It is ahead of the bubble's, in which months would take long.
+func (h *story) now() time.Time { return time.Now().Add(h.ahead) }
+
+// until stops the house cleanly, and starts it again over the same disk at that instant.
+func (h *story) until(at string) {
+	t, err := time.Parse(time.RFC3339, at)
+	h.must(err)
+	h.stop()
+	h.ahead += t.Sub(h.now())
+	h.open(h.world)
+}
+
+// used shows every cap in the window that runs now.
+func (h *story) used() string {
+	var out strings.Builder
+	for _, c := range h.engine.CapsNow() {
+		fmt.Fprintf(&out, "%s since %s: held %s committed %s of %s\n", c.Cap, time.Unix(c.Start, 0).In(h.world.market.Zone).Format("Mon 2006-01-02 15:04 MST"),
+			amount(c.Unit, c.Held), amount(c.Unit, c.Committed), amount(c.Unit, c.Limit))
+	}
+	return out.String()
+}
+
+func mustZone(name string) *time.Location {
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		panic(err)
+	}
+	return zone
+}
+
+func readDays(words string) (days exchange.Days) {
+	for word := range strings.SplitSeq(words, "+") {
+		for day := range 7 {
+			if d := time.Weekday(day); exchange.DaysOf(d).String() == word {
+				days |= exchange.DaysOf(d)
+			}
+		}
+	}
+	return days
+}
