@@ -26,7 +26,8 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 	}
 	l.contracts[id] = e.pos
 	l.names.contracts = append(l.names.contracts, e.key)
-	t := l.table(e.value, "vertical", "sale", "paused", "where", "hours", "caps", "price", "ping", "post", "status", "settle", "format", "dialect", "vars", "map", "auth", "secret", "bid_weight")
+	t := l.table(e.value, "vertical", "sale", "paused", "where", "hours", "caps", "price", "ping", "post", "status", "settle", "format", "dialect", "vars", "map", "auth", "secret", "bid_weight",
+		"return_within", "return_reasons", "return_frees")
 	c := &exchange.Contract{
 		ID:       id,
 		Index:    len(l.market.Contracts),
@@ -80,6 +81,7 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 		l.spoken(c, wire.Dialect)
 	}
 	l.settle(t.opt("settle"), c)
+	l.returns(t, c)
 	l.market.Contracts = append(l.market.Contracts, c)
 	l.market.ByName[id] = c
 	l.cfg.Bidder.Contracts = append(l.cfg.Bidder.Contracts, wire)

@@ -194,10 +194,13 @@ func TestExampleUncommented(t *testing.T) {
 		t.Fatal(err)
 	}
 	optional := regexp.MustCompile(`(?m)^( *)# ([a-z_0-9]+: )`)
-	if n := len(optional.FindAll(text, -1)); n != 23 {
-		t.Errorf("found %d optional keys, want 23", n)
+	if n := len(optional.FindAll(text, -1)); n != 26 {
+		t.Errorf("found %d optional keys, want 26", n)
 	}
 	cfg := mustLoad(t, optional.ReplaceAllString(string(text), "$1$2"))
+	if c := cfg.Market.ByName["acme-west"]; c.ReturnWithin != 720*time.Hour || !reflect.DeepEqual(c.ReturnReasons, []string{"invalid_phone", "wrong_number"}) || !c.ReturnFrees {
+		t.Errorf("returns: got %+v", c)
+	}
 	if !cfg.Market.ByName["acme-west"].Paused || cfg.Bidder.Contracts[0].Secret == nil {
 		t.Error("the optional keys were not read")
 	}
@@ -232,9 +235,9 @@ func TestDefaults(t *testing.T) {
 	cfg := mustLoad(t, least(t))
 	c, contract := cfg.Market.Campaigns["north-auto"], cfg.Market.ByName["acme-west"]
 	got := fmt.Sprintln(c.Window, c.PostWait, c.QuoteTTL, c.Floor, c.Margin, c.MarginMin, c.PingsPerSecond, c.ShowBuyers, c.ConsentRequired,
-		contract.PingTimeout, contract.PostTimeout, contract.OnUnknown, contract.Sale, contract.MaxBid,
+		contract.PingTimeout, contract.PostTimeout, contract.OnUnknown, contract.ReturnWithin, len(contract.ReturnReasons), contract.ReturnFrees, contract.Sale, contract.MaxBid,
 		cfg.Reserve, cfg.TapeDays, cfg.LogLevel, cfg.Limits, cfg.Node, cfg.Admin)
-	want := "250ms 10s 5m0s 0.00 {0% 0.00} {0% 0.00} 0 false false 200ms 3s 0 exclusive 0.00 5ms 14 info {65536 1073741824 20000 0} 0 127.0.0.1:8081\n"
+	want := "250ms 10s 5m0s 0.00 {0% 0.00} {0% 0.00} 0 false false 200ms 3s 0 720h0m0s 0 false exclusive 0.00 5ms 14 info {65536 1073741824 20000 0} 0 127.0.0.1:8081\n"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

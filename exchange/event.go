@@ -29,9 +29,10 @@ const (
 	KindClicked
 	KindConflictClosed
 	KindConverted
+	KindLegReturned
 )
 
-var eventWords = [...]string{"", "config_accepted", "limit_set", "offer_set", "post_started", "post_ended", "lead_refused", "leg_settled", "conflict", "click", "conflict_closed", "conversion"}
+var eventWords = [...]string{"", "config_accepted", "limit_set", "offer_set", "post_started", "post_ended", "lead_refused", "leg_settled", "conflict", "click", "conflict_closed", "conversion", "leg_returned"}
 
 // String returns the event's word, as `vendue log` prints it.
 func (k EventKind) String() string {
@@ -190,9 +191,10 @@ const (
 	LeadSold
 	LeadRejected
 	LeadPending
+	LeadReturned
 )
 
-var leadStatusWords = [...]string{"open", "sold", "rejected", "pending"}
+var leadStatusWords = [...]string{"open", "sold", "rejected", "pending", "returned"}
 
 // String returns the status's word.
 func (s LeadStatus) String() string {

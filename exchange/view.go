@@ -33,6 +33,10 @@ type LegView struct {
 	Closed      bool // and someone saw to it
 	BuyerRef    Sealed
 	RedirectURL Sealed
+	SoldAt      int64 // Unix nanoseconds; 0: it never was
+	ReturnedAt  int64
+
+	ReturnReason ReturnReason
 }
 
 // LeadView is a lead as a fold over its events: what a seller is told of it.
@@ -53,7 +57,7 @@ func (v *LeadView) Known() bool { return v.At != 0 }
 
 // Final tells whether nothing is in flight or in doubt.
 func (v *LeadView) Final() bool {
-	if v.Status != LeadSold && v.Status != LeadRejected {
+	if v.Status == LeadOpen || v.Status == LeadPending {
 		return false
 	}
 	for i := range v.Legs {
@@ -96,9 +100,11 @@ func (v *LeadView) Apply(e Entry) {
 		v.LeadID, v.At, v.Facts = ev.LeadID, e.At, ev.Lead
 		v.Status, v.Reason, v.First, v.ElapsedMs = LeadRejected, ev.Reason, ev.First, ev.ElapsedMs
 	case *PostEnded:
-		v.applyEnded(ev)
+		v.applyEnded(e.At, ev)
 	case *LegSettled:
-		v.applySettled(ev)
+		v.applySettled(e.At, ev)
+	case *LegGivenBack:
+		v.applyReturned(e.At, ev)
 	case *LegConflict:
 		if leg := v.Leg(ev.Attempt); leg != nil {
 			leg.Conflict = true
@@ -113,7 +119,7 @@ func (v *LeadView) Apply(e Entry) {
 	v.LastSeq = e.Seq
 }
 
-func (v *LeadView) applyEnded(ev *PostEnded) {
+func (v *LeadView) applyEnded(at int64, ev *PostEnded) {
 	leg := v.Leg(ev.Attempt)
 	if leg == nil {
 		return
@@ -121,7 +127,7 @@ func (v *LeadView) applyEnded(ev *PostEnded) {
 	leg.Outcome, leg.BuyerRef, leg.RedirectURL = ev.Outcome, ev.BuyerRef, ev.RedirectURL
 	switch ev.Outcome {
 	case OutcomeAccepted:
-		leg.Status = LegSold
+		leg.Status, leg.SoldAt = LegSold, at
 	case OutcomeUnknown:
 		leg.Unknown = true
 	default:
@@ -130,7 +136,7 @@ func (v *LeadView) applyEnded(ev *PostEnded) {
 	v.Status, v.Reason, v.ElapsedMs = ev.Status, ev.LeadReason, ev.ElapsedMs
 }
 
-func (v *LeadView) applySettled(ev *LegSettled) {
+func (v *LeadView) applySettled(at int64, ev *LegSettled) {
 	leg := v.Leg(ev.Attempt)
 	if leg == nil {
 		return
@@ -138,7 +144,7 @@ func (v *LeadView) applySettled(ev *LegSettled) {
 	leg.Unknown, leg.Settled = false, true
 	leg.Status = LegRejected
 	if ev.Accepted {
-		leg.Status = LegSold
+		leg.Status, leg.SoldAt = LegSold, at
 	}
 	if len(ev.BuyerRef) > 0 {
 		leg.BuyerRef = ev.BuyerRef

@@ -78,6 +78,8 @@ func (x *indexKeys) each(e exchange.Entry, fn func(key, value []byte) error) err
 		return x.lead(e.Seq, ev.LeadID, fn)
 	case *exchange.ConflictClosed:
 		return x.lead(e.Seq, ev.LeadID, fn)
+	case *exchange.LegGivenBack:
+		return x.lead(e.Seq, ev.LeadID, fn)
 	case *exchange.Clicked:
 		x.key = append(append(x.key[:0], prefixClick), ev.ClickID[:]...)
 		x.value = appendSeq(x.value[:0], e.Seq)

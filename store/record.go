@@ -115,6 +115,8 @@ func newEvent(k exchange.EventKind) exchange.Event {
 		return new(exchange.Clicked)
 	case exchange.KindConverted:
 		return new(exchange.Converted)
+	case exchange.KindLegReturned:
+		return new(exchange.LegGivenBack)
 	default:
 		return nil
 	}

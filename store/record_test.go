@@ -24,7 +24,7 @@ var kinds = []exchange.EventKind{
 	exchange.KindConfigAccepted, exchange.KindLimitSet, exchange.KindOfferSet,
 	exchange.KindPostStarted, exchange.KindPostEnded, exchange.KindLeadRefused,
 	exchange.KindLegSettled, exchange.KindLegConflict, exchange.KindClicked,
-	exchange.KindConflictClosed, exchange.KindConverted,
+	exchange.KindConflictClosed, exchange.KindConverted, exchange.KindLegReturned,
 }
 
 // filled returns an event of kind k in which every field has a value of its own.
@@ -164,6 +164,7 @@ func TestRoundTrip(t *testing.T) {
 		rapid.Custom(func(t *rapid.T) exchange.Event { v := rapid.Make[exchange.LegConflict]().Draw(t, "e"); return &v }),
 		rapid.Custom(func(t *rapid.T) exchange.Event { v := rapid.Make[exchange.Clicked]().Draw(t, "e"); return &v }),
 		rapid.Custom(func(t *rapid.T) exchange.Event { v := rapid.Make[exchange.ConflictClosed]().Draw(t, "e"); return &v }),
+		rapid.Custom(func(t *rapid.T) exchange.Event { v := rapid.Make[exchange.LegGivenBack]().Draw(t, "e"); return &v }),
 	)
 	rapid.Check(t, func(t *rapid.T) {
 		want := exchange.Entry{Seq: rapid.Uint64().Draw(t, "seq"), At: rapid.Int64().Draw(t, "at"), Event: any.Draw(t, "event")}

@@ -46,6 +46,8 @@ func (t *story) next(e exchange.Entry, r *Report) {
 		if leg := t.view.Leg(ev.Attempt); leg == nil || !leg.Conflict || leg.Closed {
 			fault("attempt %d had no open conflict to close", ev.Attempt)
 		}
+	case *exchange.LegGivenBack:
+		t.givenBack(ev, fault)
 	}
 	t.begun = true
 	t.view.Apply(e)
@@ -81,6 +83,17 @@ func (t *story) post(ev *exchange.PostEnded, fault func(string, ...any)) {
 	}
 	t.ended[ev.Attempt-1] = true
 	t.lax[ev.Attempt-1] = ev.Outcome == exchange.OutcomeUnknown && leg.OnUnknown == exchange.OnUnknownContinue
+}
+
+func (t *story) givenBack(ev *exchange.LegGivenBack, fault func(string, ...any)) {
+	switch leg := t.view.Leg(ev.Attempt); {
+	case leg == nil || leg.Status != exchange.LegSold:
+		fault("attempt %d was given back and was not sold", ev.Attempt)
+	case leg.Bid != ev.Bid || leg.Payout != ev.Payout || leg.Contract != ev.Contract || leg.Buyer != ev.Buyer:
+		fault("attempt %d was given back on other terms than it was sold", ev.Attempt)
+	case t.view.StatusWith(ev.Attempt, exchange.LegReturned) != ev.Status:
+		fault("attempt %d was given back and left the lead %s", ev.Attempt, ev.Status)
+	}
 }
 
 // invariant checks what must hold after every event.

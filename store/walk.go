@@ -62,6 +62,8 @@ func walkEvent(w *wire, e exchange.Event) {
 		}
 	case *exchange.Converted:
 		walkConverted(w, ev)
+	case *exchange.LegGivenBack:
+		walkReturned(w, ev)
 	default:
 		panic(fmt.Sprintf("BUG: the journal has no form for %T", e))
 	}
@@ -143,16 +145,7 @@ func walkStarted(w *wire, ev *exchange.PostStarted) {
 	signed(w, &ev.Margin.Fixed)
 	unsigned(w, &ev.OnUnknown)
 
-	const holdBytesMin = 3 // an empty name and two one-byte numbers
-	n := count(w, len(ev.Holds), holdBytesMin)
-	if w.decode && n > 0 {
-		ev.Holds = make([]exchange.Hold, n)
-	}
-	for i := range ev.Holds {
-		text(w, &ev.Holds[i].Cap)
-		signed(w, &ev.Holds[i].Window)
-		signed(w, &ev.Holds[i].Amount)
-	}
+	walkHolds(w, &ev.Holds)
 	if w.version >= 2 {
 		blob(w, &ev.Token)
 	}
@@ -164,6 +157,36 @@ func walkStarted(w *wire, ev *exchange.PostStarted) {
 		unsigned(w, &ev.Turn.Tier)
 		unsigned(w, &ev.Turn.Weight)
 	}
+}
+
+func walkHolds(w *wire, holds *[]exchange.Hold) {
+	const holdBytesMin = 3 // an empty name and two one-byte numbers
+	n := count(w, len(*holds), holdBytesMin)
+	if w.decode && n > 0 {
+		*holds = make([]exchange.Hold, n)
+	}
+	for i := range *holds {
+		text(w, &(*holds)[i].Cap)
+		signed(w, &(*holds)[i].Window)
+		signed(w, &(*holds)[i].Amount)
+	}
+}
+
+func walkReturned(w *wire, ev *exchange.LegGivenBack) {
+	fixed(w, ev.LeadID[:])
+	unsigned(w, &ev.Attempt)
+	text(w, &ev.Campaign)
+	text(w, &ev.Contract)
+	text(w, &ev.Buyer)
+	boolean(w, &ev.Test)
+	signed(w, &ev.Bid)
+	signed(w, &ev.Payout)
+	text(w, &ev.Reason)
+	blob(w, &ev.Note)
+	unsigned(w, &ev.By)
+	text(w, &ev.Operator)
+	walkHolds(w, &ev.Frees)
+	unsigned(w, &ev.Status)
 }
 
 func walkEnded(w *wire, ev *exchange.PostEnded) {

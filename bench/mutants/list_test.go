@@ -65,8 +65,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "a person in doubt is sold again", file: "exchange/engine/journey.go",
-		old:    "if leg.Status == exchange.LegRejected || leg.Status == exchange.LegReturned {",
-		new:    "if leg.Status != exchange.LegSold {",
+		old:    "if leg.Status == exchange.LegRejected {",
+		new:    "if leg.Status == exchange.LegRejected || leg.Status == exchange.LegPending {",
 		suites: []string{"./exchange/engine"},
 	},
 	{

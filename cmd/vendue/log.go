@@ -32,7 +32,7 @@ func logCommand() *cobra.Command {
 			if kind != "" {
 				k, ok := exchange.ParseEventKind(kind)
 				if !ok {
-					return fmt.Errorf("--type %q: expected one of config_accepted, limit_set, offer_set, post_started, post_ended, lead_refused, leg_settled, conflict, click, conflict_closed", kind)
+					return fmt.Errorf("--type %q: expected one of config_accepted, limit_set, offer_set, post_started, post_ended, lead_refused, leg_settled, conflict, click, conflict_closed, conversion, leg_returned", kind)
 				}
 				q.Kind = k
 			}

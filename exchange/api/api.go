@@ -82,6 +82,8 @@ func (a *API) Handle(ctx *fasthttp.RequestCtx) bool {
 		a.seller(ctx, fasthttp.MethodPost, a.direct)
 	case "/v1/buyers/outcome":
 		a.outcome(ctx)
+	case "/v1/returns":
+		a.giveBack(ctx)
 	default:
 		if id, ok := strings.CutPrefix(path, "/v1/leads/"); ok && id != "" && !strings.Contains(id, "/") {
 			a.seller(ctx, fasthttp.MethodGet, func(c *call) { a.lead(c, id) })

@@ -33,7 +33,7 @@ const (
 // bodyKeys are the names that a body, its source and its consent know. No name stands in two of them.
 var bodyKeys = [...]string{
 	"campaign", "ref", "min_price", "max_wait_ms", "sale", "max_legs", "test", "source", "consent", "lead",
-	"ping_id", "bid_ids", "idempotency_key", "lead_id", "bid_id", "accepted", "id",
+	"ping_id", "bid_ids", "idempotency_key", "lead_id", "bid_id", "accepted", "id", "reason", "note",
 	"affiliate", "offer", "click_id", "cookie", "coupon", "sub1", "sub2", "sub3", "sub4", "sub5",
 	"captured_at", "page_url", "text_sha256", "named_buyers", "trustedform_ping_url", "trustedform_cert_url", "jornaya_id",
 }
@@ -57,6 +57,8 @@ type body struct {
 	bidID    string
 	accepted *bool
 	id       string
+	reason   string
+	note     string
 
 	leadJSON string                    // the lead as an object, if the body is JSON
 	form     iter.Seq2[string, string] // every pair, if it is a form
@@ -221,7 +223,7 @@ func scalar(v gjson.Result) string {
 
 func knownScalar(key string) bool {
 	switch key {
-	case "campaign", "ref", "min_price", "max_wait_ms", "sale", "max_legs", "ping_id", "idempotency_key", "lead_id", "bid_id", "id":
+	case "campaign", "ref", "min_price", "max_wait_ms", "sale", "max_legs", "ping_id", "idempotency_key", "lead_id", "bid_id", "id", "reason", "note":
 		return true
 	}
 	return false
@@ -250,6 +252,10 @@ func (b *body) takeScalar(key, text string) {
 		b.bidID = text
 	case "id":
 		b.id = text
+	case "reason":
+		b.reason = text
+	case "note":
+		b.note = text
 	case "ref":
 		if b.ref = text; len(text) > refBytesMax {
 			b.fault(key, "expected at most 255 bytes")
@@ -337,7 +343,7 @@ func (b *body) setSource(key, text string) bool {
 }
 
 func (b *body) takeConsent(key string, v gjson.Result) {
-	b.consent.Given = b.consent.Given || (v.Raw != `""` && v.Raw != "[]" && slices.Contains(bodyKeys[:], key))
+	b.consent.Given = b.consent.Given || (v.Raw != `""` && v.Raw != "[]" && (key == "named_buyers" || consentKey(key)))
 	switch key {
 	case "named_buyers":
 		b.consent.NamedBuyers = b.texts("consent."+key, v, namedBuyersMax)

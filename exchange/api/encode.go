@@ -148,7 +148,7 @@ func (a *API) appendSale(dst []byte, v *exchange.LeadView, status exchange.LeadS
 			legs = a.appendLeg(legs, v, leg, url)
 		}
 	}
-	if status == exchange.LeadSold {
+	if status == exchange.LeadSold || status == exchange.LeadReturned {
 		dst = append(dst, `,"price":`...)
 		dst = v.Price().Append(dst)
 		dst = append(dst, `,"currency":"`...)

@@ -65,6 +65,8 @@ func (m *memory) Append(at int64, events ...exchange.Event) (uint64, exchange.Ti
 			lead = ev.LeadID
 		case *exchange.LegConflict:
 			lead = ev.LeadID
+		case *exchange.LegGivenBack:
+			lead = ev.LeadID
 		}
 		m.byLead[lead] = append(m.byLead[lead], exchange.Entry{Seq: m.seq, At: at, Event: ev})
 		if facts != nil {
@@ -170,10 +172,11 @@ func (nobody) Auction(*exchange.Auction) {}
 func (nobody) Attempt(*exchange.Attempt) {}
 
 const (
-	sellerKey = "seller-key"
-	testKey   = "test-key"
-	buyerKey  = "buyer-key"
-	otherKey  = "other-key"
+	sellerKey   = "seller-key"
+	testKey     = "test-key"
+	buyerKey    = "buyer-key"
+	otherKey    = "other-key"
+	operatorKey = "operator-key"
 )
 
 // house is the face over a real engine with made-up disk and buyers.
@@ -251,7 +254,7 @@ func testMarket() *exchange.Market {
 	acme := &exchange.Buyer{ID: "acme", Name: `Acme "Best" LLC`}
 	c := &exchange.Contract{
 		ID: "west", Buyer: acme, Vertical: v, Sale: exchange.SaleExclusive, Pinged: true, CanTest: true,
-		PingTimeout: 100 * time.Millisecond, PostTimeout: time.Second,
+		PingTimeout: 100 * time.Millisecond, PostTimeout: time.Second, ReturnWithin: 48 * time.Hour,
 	}
 	tree := &exchange.Tree{ID: "auto", Tiers: []exchange.Tier{{Method: exchange.MethodAuction, Contracts: []*exchange.Contract{c}}}}
 	north, south := &exchange.Seller{ID: "north"}, &exchange.Seller{ID: "south"}
@@ -272,6 +275,7 @@ func testMarket() *exchange.Market {
 	m.Keys[sha256.Sum256([]byte(sellerKey))] = exchange.Principal{Seller: north}
 	m.Keys[sha256.Sum256([]byte(testKey))] = exchange.Principal{Seller: north, Test: true}
 	m.Keys[sha256.Sum256([]byte(otherKey))] = exchange.Principal{Seller: south}
+	m.Keys[sha256.Sum256([]byte(operatorKey))] = exchange.Principal{Operator: "ops"}
 	m.Keys[sha256.Sum256([]byte(buyerKey))] = exchange.Principal{Buyer: acme}
 	return m
 }

@@ -141,7 +141,7 @@ func (a *API) tellLead(c *call, view *exchange.LeadView) {
 		return
 	}
 	status := 200
-	if view.Status != exchange.LeadSold && view.Status != exchange.LeadRejected {
+	if view.Status == exchange.LeadOpen || view.Status == exchange.LeadPending {
 		status = 202
 	}
 	a.json(c.ctx, status, out)

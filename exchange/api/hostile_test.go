@@ -171,7 +171,7 @@ func TestRepeatsByteForByte(t *testing.T) {
 	}
 }
 
-var fuzzPaths = []string{"/v1/ping", "/v1/post", "/v1/direct", "/v1/buyers/outcome"}
+var fuzzPaths = []string{"/v1/ping", "/v1/post", "/v1/direct", "/v1/buyers/outcome", "/v1/returns"}
 
 func fuzzBodies(f *testing.F, kind string, seeds ...string) {
 	h := newHouse(f, nil)
@@ -183,7 +183,7 @@ func fuzzBodies(f *testing.F, kind string, seeds ...string) {
 	f.Fuzz(func(t *testing.T, which uint8, body, key string) {
 		path := fuzzPaths[int(which)%len(fuzzPaths)]
 		auth := sellerKey
-		if path == "/v1/buyers/outcome" {
+		if path == "/v1/buyers/outcome" || path == "/v1/returns" {
 			auth = buyerKey
 		}
 		body = strings.ReplaceAll(body, "PING", pingID(t, h))

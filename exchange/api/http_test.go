@@ -76,7 +76,7 @@ func (c *conversation) request(t *testing.T, d *datadriven.TestData) string {
 		}
 		return otherwise
 	}
-	key := map[string]string{"none": "", "seller": sellerKey, "test": testKey, "buyer": buyerKey, "other": otherKey, "wrong": "wrong"}[arg("key", "seller")]
+	key := map[string]string{"none": "", "seller": sellerKey, "test": testKey, "buyer": buyerKey, "operator": operatorKey, "other": otherKey, "wrong": "wrong"}[arg("key", "seller")]
 	kind := arg("type", "json")
 	if full, ok := map[string]string{"json": jsonType, "form": formType, "xml": "text/xml; charset=utf-8", "none": ""}[kind]; ok {
 		kind = full

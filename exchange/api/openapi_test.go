@@ -40,6 +40,7 @@ func TestDocumentKnowsTheVocabulary(t *testing.T) {
 	for k := exchange.EventKind(1); k.String() != "invalid"; k++ {
 		events = append(events, k.String())
 	}
+	same("ReturnReason", d.Enum("ReturnReason"), exchange.ReturnReasons())
 	same("EventType", d.Enum("EventType"), events)
 	same("SaleKind", d.Enum("SaleKind"), []string{exchange.SaleExclusive.String(), exchange.SaleShared.String()})
 }

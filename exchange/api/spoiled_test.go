@@ -13,7 +13,7 @@ import (
 )
 
 // spoilable are the requests that sellers and buyers send, by what the document says of them.
-var spoilable = map[string]string{"/v1/ping": sellerKey, "/v1/direct": sellerKey, "/v1/post": sellerKey, "/v1/buyers/outcome": buyerKey}
+var spoilable = map[string]string{"/v1/ping": sellerKey, "/v1/direct": sellerKey, "/v1/post": sellerKey, "/v1/buyers/outcome": buyerKey, "/v1/returns": buyerKey}
 
 // Bad requests made from the document: each property dropped, of the wrong type,
 // out of range, too long, or one too many; alone and together, as JSON and as a form. Each is

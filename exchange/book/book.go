@@ -238,6 +238,9 @@ func (b *Book) Apply(e exchange.Entry) {
 		b.evidence.settled(e.At, &b.open[ev.LeadID][b.mustFind(ev.LeadID, ev.Attempt)], ev.Accepted)
 		b.close(ev.LeadID, ev.Attempt, ev.Accepted)
 		b.letGo(ev.LeadID, ev.Status)
+	case *exchange.LegGivenBack:
+		b.evidence.givenBack(e.At, ev)
+		b.free(ev.Frees)
 	case *exchange.LegConflict:
 		key := LegKey{ev.LeadID, ev.Attempt}
 		b.conflicts[key] = Conflict{LegKey: key, Accepted: ev.Accepted, By: ev.By, At: e.At}

@@ -102,6 +102,15 @@ func randomJournal(t *rapid.T) (events []exchange.Entry) {
 		unknown bool
 	}
 	var open []leg
+	held := map[exchange.LeadID][]exchange.Hold{}
+	maybeGivenBack := func(id exchange.LeadID) {
+		switch rapid.IntRange(0, 2).Draw(t, "given back") {
+		case 0:
+			add(&exchange.LegGivenBack{LeadID: id, Attempt: 1, Campaign: "x", Contract: "c1", Frees: held[id], Status: exchange.LeadReturned})
+		case 1:
+			add(&exchange.LegGivenBack{LeadID: id, Attempt: 1, Campaign: "y", Contract: "c2", Status: exchange.LeadReturned})
+		}
+	}
 	window := int64(0)
 	for n := range rapid.IntRange(0, 60).Draw(t, "steps") {
 		switch rapid.IntRange(0, 4).Draw(t, "step") {
@@ -116,6 +125,7 @@ func randomJournal(t *rapid.T) (events []exchange.Entry) {
 			contract := exchange.ContractID(rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "contract"))
 			turn := exchange.Turn{Tree: "t", Tier: uint16(n % 2), Weight: rapid.Uint32Range(0, 2).Draw(t, "turn")}
 			add(&exchange.PostStarted{LeadID: id, Attempt: 1, Lead: facts, Contract: contract, Sale: exchange.SaleExclusive, Bid: 5, Holds: holds, Turn: turn})
+			held[id] = holds
 			open = append(open, leg{id: id})
 		default:
 			if len(open) == 0 {
@@ -125,6 +135,9 @@ func randomJournal(t *rapid.T) (events []exchange.Entry) {
 			if open[i].unknown {
 				accepted := rapid.Bool().Draw(t, "accepted")
 				add(&exchange.LegSettled{LeadID: open[i].id, Attempt: 1, Accepted: accepted, Status: exchange.LeadSold})
+				if accepted {
+					maybeGivenBack(open[i].id)
+				}
 				if rapid.Bool().Draw(t, "conflict") {
 					add(&exchange.LegConflict{LeadID: open[i].id, Attempt: 1, Accepted: !accepted, By: exchange.SettledByBuyer})
 					if rapid.Bool().Draw(t, "closed") {
@@ -136,6 +149,9 @@ func randomJournal(t *rapid.T) (events []exchange.Entry) {
 			}
 			outcome := exchange.Outcome(rapid.IntRange(1, 4).Draw(t, "outcome"))
 			add(&exchange.PostEnded{LeadID: open[i].id, Attempt: 1, Outcome: outcome, Status: exchange.LeadPending, NoTime: rapid.Bool().Draw(t, "noTime")})
+			if outcome == exchange.OutcomeAccepted {
+				maybeGivenBack(open[i].id)
+			}
 			if open[i].unknown = outcome == exchange.OutcomeUnknown; !open[i].unknown {
 				open = append(open[:i], open[i+1:]...)
 			}
@@ -170,6 +186,10 @@ func recount(events []exchange.Entry, id exchange.CapID, window int64) (held, co
 			sum(ev.LeadID, &held, -1)
 			if ev.Accepted {
 				sum(ev.LeadID, &committed, 1)
+			}
+		case *exchange.LegGivenBack:
+			if len(ev.Frees) > 0 {
+				sum(ev.LeadID, &committed, -1)
 			}
 		}
 	}

@@ -165,6 +165,8 @@ func leadOf(ev exchange.Event) exchange.LeadID {
 		return ev.LeadID
 	case *exchange.ConflictClosed:
 		return ev.LeadID
+	case *exchange.LegGivenBack:
+		return ev.LeadID
 	}
 	return exchange.LeadID{}
 }

@@ -81,6 +81,8 @@ func (h *story) run(t *testing.T, d *datadriven.TestData) string {
 	case "close":
 		words := [...]string{"closed", "closed before", "not found", "ambiguous", "busy", "failed"}
 		out = words[h.engine.CloseConflict(h.leads[d.CmdArgs[0].Key].String(), "", "ops")] + "\n"
+	case "return":
+		out = h.giveBack(d)
 	case "rest":
 		settled, left, ok := h.engine.AssumeUnsold(exchange.BuyerID(d.CmdArgs[0].Key), h.now().Add(-mustDuration(arg(d, "older"))))
 		out = fmt.Sprintf("settled %d, left %d, ok %t\n", settled, left, ok)
@@ -363,6 +365,22 @@ func (h *story) outcome(d *datadriven.TestData) string {
 	return words[settled] + "\n"
 }
 
+// giveBack returns a leg: `return l1 by=BUYER|operator [leg=n] [reason=wrong_number]`.
+func (h *story) giveBack(d *datadriven.TestData) string {
+	id := h.leads[d.CmdArgs[0].Key]
+	r := &Return{LeadID: id.String(), Buyer: exchange.BuyerID(arg(d, "by")), Reason: exchange.ReturnReason(cmp.Or(arg(d, "reason"), "invalid_phone")), Note: "n"}
+	if r.Buyer == "operator" {
+		r.Buyer, r.Operator = "", "ops"
+	}
+	if leg := arg(d, "leg"); leg != "" {
+		view, err := h.engine.Lead("s", id.String())
+		h.must(err)
+		r.BidID = view.Facts.PingID.String() + "-" + leg
+	}
+	done, _, _ := h.engine.Return(r)
+	return done.String() + "\n"
+}
+
 // repeat sells a number of leads directly, each of another person, and counts the contracts that were posted to.
 func (h *story) repeat(d *datadriven.TestData) string {
 	h.world.buyers.delivered = nil
@@ -448,6 +466,8 @@ func (h *story) event(ev exchange.Event) string {
 		return fmt.Sprintf("%s %s", h.lead(ev.LeadID), ev.Reason)
 	case *exchange.LegSettled:
 		return fmt.Sprintf("%s.%d accepted=%t by %s, lead %s", h.lead(ev.LeadID), ev.Attempt, ev.Accepted, ev.By, ev.Status)
+	case *exchange.LegGivenBack:
+		return fmt.Sprintf("%s.%d %s of %s for %s by %s: bid %s payout %s frees %d, lead %s", h.lead(ev.LeadID), ev.Attempt, ev.Contract, ev.Buyer, ev.Reason, ev.By, ev.Bid, ev.Payout, len(ev.Frees), ev.Status)
 	case *exchange.ConflictClosed:
 		return fmt.Sprintf("%s.%d by %s", h.lead(ev.LeadID), ev.Attempt, ev.Operator)
 	case *exchange.LegConflict:

@@ -165,10 +165,11 @@ func (j *journey) findDuplicates() (stop bool, err error) {
 		}
 		for i := range view.Legs {
 			leg := &view.Legs[i]
-			if leg.Status == exchange.LegRejected || leg.Status == exchange.LegReturned {
+			if leg.Status == exchange.LegRejected {
 				continue
 			}
-			if leg.Sale == exchange.SaleExclusive && rule.Scope == exchange.ScopeAnyone {
+			// Who gave a person back is not sold it again; everybody else may be.
+			if leg.Status != exchange.LegReturned && leg.Sale == exchange.SaleExclusive && rule.Scope == exchange.ScopeAnyone {
 				stop = true
 				return false, nil
 			}

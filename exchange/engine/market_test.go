@@ -26,7 +26,7 @@ const (
 //	seller NAME [cap=PER/UNIT/LIMIT[/DAY+DAY..]]...
 //	campaign NAME seller=S [floor= margin= margin_min= window= post_wait= ttl= pings= posts= attempts= consent cap=..]
 //	buyer NAME [cap=..]
-//	contract NAME buyer=B (price=P | bid=A[,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue weight=90% sale=shared paused cap=.. state=AZ]
+//	contract NAME buyer=B (price=P | bid=A[,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue weight=90% sale=shared returns=24h return_reasons=w[,w..] return_frees paused cap=.. state=AZ]
 //	         [status=V[,V..] every= status_takes= token idempotent settle=sold|unsold/AFTER]
 //	tier auction|expected|priority|round_robin|weighted CONTRACT[:WEIGHT]...    (expected: an auction by what bids are worth)
 //	duplicate WITHIN [buyer]
@@ -333,6 +333,12 @@ func readContract(m *exchange.Market, c *exchange.Contract, script *contractScri
 			c.SettleAfter = mustDuration(after)
 		case "paused":
 			c.Paused = true
+		case "returns":
+			c.ReturnWithin = mustDuration(value)
+		case "return_reasons":
+			c.ReturnReasons = strings.Split(value, ",")
+		case "return_frees":
+			c.ReturnFrees = true
 		case "can_test":
 			c.CanTest = true
 		case "state":

@@ -20,6 +20,7 @@ type engineMetrics struct {
 	conflict *metrics.Counter
 	settled  [exchange.SettledByReconciliation + 1][2]*metrics.Counter // by settler; not accepted, accepted
 	notKept  *metrics.Counter
+	returns  [ReturnFailed + 1]*metrics.Counter
 }
 
 func newMetrics(set *metrics.Set, e *Engine) (m engineMetrics) {
@@ -41,6 +42,9 @@ func newMetrics(set *metrics.Set, e *Engine) (m engineMetrics) {
 		for i, word := range [...]string{"false", "true"} {
 			m.settled[by][i] = set.NewCounter(fmt.Sprintf("vendue_engine_settled_total{by=%q,accepted=%q}", by, word))
 		}
+	}
+	for r := range m.returns {
+		m.returns[r] = set.NewCounter(fmt.Sprintf("vendue_engine_returns_total{result=%q}", Returned(r)))
 	}
 	m.notKept = set.NewCounter("vendue_engine_reposts_not_kept_total")
 	gauge := func(name string, fn func() float64) { set.NewGauge(name, fn) }

@@ -92,7 +92,7 @@ func (e *Engine) settleLeg(v *Verdict, view *exchange.LeadView, leg *exchange.Le
 	case leg.Unknown:
 		settled := &exchange.LegSettled{
 			LeadID: view.LeadID, Attempt: leg.Attempt, Accepted: v.Accepted, By: v.By,
-			BuyerRef: e.deps.Vault.Seal(v.BuyerRef), Status: statusAfter(view, leg.Attempt, v.Accepted),
+			BuyerRef: e.deps.Vault.Seal(v.BuyerRef), Status: view.StatusWith(leg.Attempt, settledAs(v.Accepted)),
 		}
 		return e.journal(view, settled, SettledNow)
 	case v.Assumed && leg.Outcome != exchange.OutcomeNone:
@@ -111,19 +111,12 @@ func (e *Engine) settleLeg(v *Verdict, view *exchange.LeadView, leg *exchange.Le
 	}
 }
 
-// statusAfter is how a lead stands once an unknown attempt of it is settled.
-func statusAfter(view *exchange.LeadView, attempt uint16, accepted bool) exchange.LeadStatus {
-	status := exchange.LeadRejected
-	for i := range view.Legs {
-		leg := &view.Legs[i]
-		switch {
-		case leg.Attempt == attempt && accepted, leg.Status == exchange.LegSold:
-			return exchange.LeadSold
-		case leg.Attempt != attempt && leg.Unknown:
-			status = exchange.LeadPending
-		}
+// settledAs is the status of a leg once a verdict stands.
+func settledAs(accepted bool) exchange.LegStatus {
+	if accepted {
+		return exchange.LegSold
 	}
-	return status
+	return exchange.LegRejected
 }
 
 // journal writes one event of a lead and waits for disk.
