@@ -34,7 +34,7 @@ type Config struct {
 	API         api.Config
 	EgressAllow []netip.Prefix // private addresses that postbacks may reach
 
-	Hash string // SHA-256 of Text, in hexadecimal; a changed secret, header or environment does not change it
+	Hash string // SHA-256 of Text and of the lists that filters name, in hexadecimal; a changed secret, header or environment does not change it
 	Text string // canonical: sorted, without comments and secrets, ${NAME} unexpanded
 }
 

@@ -28,15 +28,26 @@ type pos struct{ line, col int }
 
 // fault notes that something is wrong at p.
 func (l *loader) fault(p pos, format string, args ...any) {
+	l.faultIn(l.file, p, format, args...)
+}
+
+// faultIn notes that something is wrong in a file that the config names.
+func (l *loader) faultIn(file string, p pos, format string, args ...any) {
 	if len(l.faults) < faultsMax {
-		l.faults = append(l.faults, Fault{File: l.file, Line: p.line, Col: p.col, Text: fmt.Sprintf(format, args...)})
+		l.faults = append(l.faults, Fault{File: file, Line: p.line, Col: p.col, Text: fmt.Sprintf(format, args...)})
 	}
 }
 
-// sorted returns the faults in the order of the file, each once.
+// sorted returns the faults in the order of the file and then of those it names, each once.
 func (l *loader) sorted() []Fault {
 	slices.SortStableFunc(l.faults, func(a, b Fault) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), cmp.Compare(a.Text, b.Text))
+		if mine := a.File == l.file; mine != (b.File == l.file) {
+			if mine {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), cmp.Compare(a.Text, b.Text))
 	})
 	return slices.Compact(l.faults)
 }

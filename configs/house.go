@@ -35,6 +35,7 @@ type loader struct {
 	campaigns map[exchange.CampaignID]pos
 	trees     map[exchange.TreeID]*exchange.Tree
 	names     names
+	lists     lists
 	intakes   []*skin.Intake
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"vendue/exchange"
-	"vendue/exchange/schema"
 )
 
 const (
@@ -117,18 +116,24 @@ func (l *loader) where(n *node, v *exchange.Vertical) (out []exchange.Condition)
 	return out
 }
 
-// condition reads what one field must be: a value, a list of them, {min, max} or {not: ..}.
+// condition reads what one field must be: a value, a list of them, a file of them, {min, max} or {not: ..}.
 func (l *loader) condition(e entry, slot int, v *exchange.Vertical) []exchange.Condition {
 	f, n := &v.Fields[slot], e.value
 	if n.shape != shapeTable {
 		return []exchange.Condition{{Slot: slot, Kind: exchange.ConditionIn, Texts: l.texts(n, f)}}
 	}
-	t := l.table(n, "min", "max", "not")
+	t := l.table(n, "min", "max", "not", "in_file", "not_in_file")
 	not, low, high := t.opt("not"), t.opt("min"), t.opt("max")
-	if not == nil && low == nil && high == nil {
-		l.fault(n.pos, "expected a value, a list of them, {min: .., max: ..} or {not: ..}")
+	if len(n.entries) == 0 {
+		l.fault(n.pos, "expected a value, a list of them, {min: .., max: ..}, {not: ..}, {in_file: ..} or {not_in_file: ..}")
 	}
 	var out []exchange.Condition
+	if file := t.opt("in_file"); file != nil {
+		out = append(out, exchange.Condition{Slot: slot, Kind: exchange.ConditionIn, Texts: l.fileTexts(file, f)})
+	}
+	if file := t.opt("not_in_file"); file != nil {
+		out = append(out, exchange.Condition{Slot: slot, Kind: exchange.ConditionNotIn, Texts: l.fileTexts(file, f)})
+	}
 	if not != nil {
 		out = append(out, exchange.Condition{Slot: slot, Kind: exchange.ConditionNotIn, Texts: l.texts(not, f)})
 	}
@@ -162,16 +167,14 @@ func (l *loader) texts(n *node, f *exchange.Field) (out []string) {
 		if !ok {
 			continue
 		}
-		v, err := schema.Normalize(f, schema.Input{Text: s})
-		if err != nil {
+		var err error
+		if out, err = appendTexts(out, f, s); err != nil {
 			near := ""
 			if f.Kind == exchange.FieldEnum {
 				near = didYouMean(s, f.Values)
 			}
 			l.fault(item.pos, "field %q, value %q: %s%s", f.Name, s, err, near)
-			continue
 		}
-		out = append(out, v.Text)
 	}
 	return out
 }

@@ -16,7 +16,7 @@ const (
 
 // fieldKinds are the words for a field's type, from the first kind to the last.
 func fieldKinds() (words []string) {
-	for k := exchange.FieldText; k <= exchange.FieldIP; k++ {
+	for k := exchange.FieldText; k <= exchange.FieldRegion; k++ {
 		words = append(words, k.String())
 	}
 	return words

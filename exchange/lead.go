@@ -19,9 +19,11 @@ const (
 	FieldDate
 	FieldURL
 	FieldIP
+	FieldCity
+	FieldRegion
 )
 
-var fieldKindWords = [...]string{"", "text", "zip", "state", "phone", "email", "int", "decimal", "bool", "enum", "date", "url", "ip"}
+var fieldKindWords = [...]string{"", "text", "zip", "state", "phone", "email", "int", "decimal", "bool", "enum", "date", "url", "ip", "city", "region"}
 
 // String returns the word the config uses.
 func (k FieldKind) String() string {

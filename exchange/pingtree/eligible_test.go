@@ -114,6 +114,12 @@ func drawCondition(t *rapid.T, fields int) exchange.Condition {
 		c.Min, c.Max = bound.Draw(t, "min"), bound.Draw(t, "max")
 		return c
 	}
+	if slot == 0 && rapid.Bool().Draw(t, "range") { // of zip codes, as a config spells it out
+		first := rapid.IntRange(85000, 85060).Draw(t, "first")
+		for zip := first; zip <= first+rapid.IntRange(0, 40).Draw(t, "more"); zip++ {
+			c.Texts = append(c.Texts, strconv.Itoa(zip))
+		}
+	}
 	for range rapid.IntRange(0, 6).Draw(t, "texts") {
 		c.Texts = append(c.Texts, drawText(t, slot)) // the same value twice is possible, and meant
 	}

@@ -103,6 +103,8 @@ func normalize(f *exchange.Field, in Input) (v exchange.Value, err error) {
 		v.Text, err = normalURL(in.Text)
 	case exchange.FieldIP:
 		v.Text, err = normalIP(in.Text)
+	case exchange.FieldCity, exchange.FieldRegion:
+		v.Text, err = normalPlace(in.Text)
 	default:
 		panic(fmt.Sprintf("BUG: field %q has kind %d", f.Name, f.Kind))
 	}
@@ -134,6 +136,8 @@ func expected(f *exchange.Field) error {
 		return errDate
 	case exchange.FieldURL:
 		return errURL
+	case exchange.FieldCity, exchange.FieldRegion:
+		return errPlace
 	default:
 		return errIP
 	}

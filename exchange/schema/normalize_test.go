@@ -54,6 +54,12 @@ func textCases() []fieldCases {
 			{str("AZ"), "AZ", 0}, {str("az"), "AZ", 0}, {str(" new york "), "NY", 0}, {str("DISTRICT OF COLUMBIA"), "DC", 0},
 			{str("Puerto Rico"), "PR", 0}, {str("ZZ"), fault, 0}, {str("Ontario"), fault, 0}, {str("1@"), fault, 0}, {num("4"), fault, 0},
 		}},
+		{plainField(exchange.FieldCity), []normalCase{
+			{str(" phoenix "), "PHOENIX", 0}, {str("St.  Paul"), "ST. PAUL", 0}, {str("Coeur d'Alene"), "COEUR D'ALENE", 0}, {str("Montréal"), "MONTRÉAL", 0},
+			{str("a\tb"), "A B", 0}, {str("85001"), fault, 0}, {str("-"), fault, 0}, {str("a\x00"), fault, 0}, {str("\xff"), fault, 0},
+			{str(strings.Repeat("é", 100)), strings.Repeat("É", 100), 0}, {str(strings.Repeat("a", 101)), fault, 0}, {boolean("true"), fault, 0},
+		}},
+		{plainField(exchange.FieldRegion), []normalCase{{str("Maricopa county"), "MARICOPA COUNTY", 0}, {num("4"), fault, 0}}},
 		{plainField(exchange.FieldPhone), []normalCase{
 			{str("+16025550143"), "+16025550143", 0}, {str("6025550143"), "+16025550143", 0}, {num("6025550143"), "+16025550143", 0},
 			{str("(602) 555-0143"), "+16025550143", 0}, {str("1-602-555-0143"), "+16025550143", 0}, {str("602.555.0143 ext 7"), "+16025550143", 0},

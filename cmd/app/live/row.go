@@ -51,6 +51,10 @@ func (r *row) candidate(c *exchange.Candidate) {
 	switch c.Reason {
 	case exchange.ReasonNoTime, exchange.ReasonConcurrency:
 		return // it was never asked
+	case exchange.ReasonOutbid:
+		if c.Bid == 0 {
+			return // it was not its turn
+		}
 	case exchange.ReasonTimeout:
 		r.Timeouts++
 	case exchange.ReasonBuyerError:

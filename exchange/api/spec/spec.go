@@ -215,6 +215,8 @@ var kindTexts = map[exchange.FieldKind]string{
 	exchange.FieldDate:    "YYYY-MM-DD, MM/DD/YYYY or YYYYMMDD",
 	exchange.FieldURL:     "http or https URL",
 	exchange.FieldIP:      "IPv4 or IPv6 address",
+	exchange.FieldCity:    "name of a city",
+	exchange.FieldRegion:  "name of a region, such as a county or province",
 }
 
 func allowed(f *exchange.Field) string {
@@ -320,6 +322,8 @@ func Value(f *exchange.Field) string {
 		return "https://example.com/page"
 	case exchange.FieldIP:
 		return "203.0.113.7"
+	case exchange.FieldRegion:
+		return "MARICOPA"
 	default:
 		text := []rune(textValue(f.Name))
 		if f.HasMax && int64(len(text)) > f.Max {
