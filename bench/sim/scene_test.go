@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -48,6 +49,8 @@ type scene struct {
 	took   time.Duration
 	faults []string
 	lines  []byte // the journal as the daemon prints it
+
+	inDoubt [2][]gjson.Result // what is listed in the end, without tests and of tests
 }
 
 func (w *scene) wrong(format string, args ...any) {
@@ -190,12 +193,15 @@ func (w *scene) rest() {
 	books.Receipts = w.gossip.receipts()
 	live := w.awaitPostbacks()
 	hooked := w.askHooked()
-	doubts, _ := w.admin.Fetch("/api/doubt", "")
+	w.inDoubt = [2][]gjson.Result{w.doubts(false), w.doubts(true)}
 	books.Credits = int(live.Get("postbacks.credits").Int())
 	w.readJournal()
 	page, _ := w.admin.Fetch("/metrics", "")
+	if want := fmt.Sprintf("\nvendue_engine_in_doubt %d\n", len(w.inDoubt[0])); !strings.Contains(string(page.Body), want) {
+		w.wrong("the metrics tell of another number of doubts than the list: want %s", want)
+	}
 	w.op.stop()
-	w.compare(books, live, gjson.ParseBytes(doubts.Body), hooked)
+	w.compare(books, live, hooked)
 	w.checkMarkers(page.Body)
 }
 
@@ -269,7 +275,7 @@ func (w *scene) awaitPostbacks() (live gjson.Result) {
 }
 
 // compare reads the stopped daemon's journal and holds every book against it.
-func (w *scene) compare(books *world.Books, live, doubts gjson.Result, hooked map[string]string) {
+func (w *scene) compare(books *world.Books, live gjson.Result, hooked map[string]string) {
 	s, err := store.OpenReadOnly(store.Config{Dir: dataDir, FS: w.op.disk.FS()})
 	if err != nil {
 		w.wrong("the journal cannot be opened: %v", err)
@@ -294,7 +300,8 @@ func (w *scene) compare(books *world.Books, live, doubts gjson.Result, hooked ma
 	}
 	audit.done()
 	w.checkCaps(audit, live)
-	w.checkDoubts(audit, doubts)
+	w.checkDoubts(audit, false, w.inDoubt[0])
+	w.checkDoubts(audit, true, w.inDoubt[1])
 	w.checkStatuses(books)
 	w.checkHook(audit, hooked)
 	for _, tr := range w.trackers {

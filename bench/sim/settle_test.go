@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,13 +147,8 @@ func (w *scene) awaitResolver() {
 	}
 	again, reposts := w.plan.idempotents(), time.Now().Add(repostMax)
 	for limit := time.Now().Add(3 * stepMax); time.Now().Before(limit); time.Sleep(time.Minute) {
-		reply, err := w.admin.Fetch("/api/doubt", "")
-		if err != nil || reply.Status != 200 {
-			w.wrong("the doubts cannot be read: status %d, error %v", reply.Status, err)
-			return
-		}
 		open := 0
-		for _, d := range reply.Get("doubts").Array() {
+		for _, d := range slices.Concat(w.doubts(false), w.doubts(true)) {
 			bid := d.Get("bid_id").Str
 			if again[d.Get("contract").Str] && time.Now().Before(reposts) {
 				open++
@@ -213,16 +209,26 @@ func (a *audit) deadline(e exchange.Entry, leg *auditLeg, c *contract) {
 	}
 }
 
-// checkDoubts holds what is left in doubt at the end against what everyone is told of it.
-func (w *scene) checkDoubts(a *audit, list gjson.Result) {
+// doubts asks the daemon for the attempts in doubt, in test mode or in all else.
+func (w *scene) doubts(tests bool) []gjson.Result {
+	reply, err := w.admin.Fetch(map[bool]string{false: "/api/doubt", true: "/api/doubt?test=1"}[tests], "")
+	list := reply.Get("doubts").Array()
+	if err != nil || reply.Status != 200 || reply.Get("total").Int() != int64(len(list)) {
+		w.wrong("the doubts cannot be read: status %d, error %v, %s in all", reply.Status, err, reply.Get("total").Raw)
+	}
+	return list
+}
+
+// checkDoubts holds what is left in doubt at the end, of tests or of all else, against what everyone is told of it.
+func (w *scene) checkDoubts(a *audit, tests bool, list []gjson.Result) {
 	listed := make(map[string]bool)
-	for _, d := range list.Get("doubts").Array() {
+	for _, d := range list {
 		listed[d.Get("lead_id").Str+" "+d.Get("bid_id").Str] = true
 	}
 	open := 0
 	for lead, legs := range a.legs {
 		for _, leg := range legs {
-			if leg.state != exchange.OutcomeUnknown {
+			if leg.state != exchange.OutcomeUnknown || a.facts[lead].Test != tests {
 				continue
 			}
 			open++
@@ -231,8 +237,8 @@ func (w *scene) checkDoubts(a *audit, list gjson.Result) {
 			}
 		}
 	}
-	if n := int(list.Get("total").Int()); n != open {
-		w.wrong("%d attempts are told to be in doubt; the journal has %d", n, open)
+	if len(list) != open {
+		w.wrong("%d attempts (of tests: %t) are told to be in doubt; the journal has %d", len(list), tests, open)
 	}
 }
 

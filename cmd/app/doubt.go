@@ -55,14 +55,15 @@ type Doubt struct {
 	Conflict bool           `json:"conflict"` // an open conflict stands on another attempt of the lead
 }
 
-// DoubtList is the answer of GET /api/doubt: the oldest first. Total counts those left out, too.
+// DoubtList is the answer of GET /api/doubt: the oldest first, those of test
+// mode only with ?test=1, and then alone. Total counts those left out by the limit, too.
 type DoubtList struct {
 	Total  int     `json:"total"`
 	Doubts []Doubt `json:"doubts"`
 }
 
 func (a *App) tellDoubts(ctx *fasthttp.RequestCtx) {
-	list, total, err := a.engine.Doubts(doubtsToldMax)
+	list, total, err := a.engine.Doubts(ctx.QueryArgs().GetBool("test"), doubtsToldMax)
 	if err != nil {
 		a.unreadable(ctx, err)
 		return

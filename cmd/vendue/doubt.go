@@ -90,15 +90,20 @@ func problemText(text []byte) string {
 
 func doubtListCommand() *cobra.Command {
 	var data string
+	var tests bool
 	c := &cobra.Command{
-		Use:     "list --data DIR",
+		Use:     "list --data DIR [--test]",
 		Short:   "List the posts in doubt, the oldest first",
-		Long:    "List the posts in doubt, the oldest first: lead, bid, contract, buyer, its bid, how long.",
+		Long:    "List the posts in doubt, the oldest first: lead, bid, contract, buyer, its bid, how long. Those of test mode are left out.",
 		Example: "  vendue doubt list --data ./data",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var list app.DoubtList
-			if err := askJSON(data, "/api/doubt", nil, &list); err != nil {
+			path := "/api/doubt"
+			if tests {
+				path += "?test=1"
+			}
+			if err := askJSON(data, path, nil, &list); err != nil {
 				return err
 			}
 			w := cmd.OutOrStdout()
@@ -116,6 +121,7 @@ func doubtListCommand() *cobra.Command {
 		},
 	}
 	needFlag(c, &data, "data", "the data directory")
+	c.Flags().BoolVar(&tests, "test", false, "those of test mode, and no others")
 	return c
 }
 

@@ -33,9 +33,10 @@ type Book struct {
 	config string // hash of the last config accepted
 	offers map[exchange.OfferID]exchange.OfferSet
 
-	doubts       map[LegKey]int64 // the unknown attempts in open, and since when
-	inDoubtValue exchange.Money   // their bids
-	oldest       int64            // the least of doubts, 0: to be looked for
+	doubts       map[LegKey]int64 // the unknown attempts in open, and since when, without those of tests
+	testDoubts   map[LegKey]int64
+	inDoubtValue exchange.Money // their bids
+	oldest       int64          // the least of doubts, 0: to be looked for
 	conflicts    map[LegKey]Conflict
 	evidence     *evidence
 	turns        *turns
@@ -74,13 +75,14 @@ type OpenLeg struct {
 	Turn      exchange.Turn
 	Since     int64 // Unix nanoseconds of its post_started
 	Unknown   bool
+	Test      bool
 }
 
 // New returns an empty book.
 func New() *Book {
 	b := &Book{
 		byID: make(map[exchange.CapID]int), open: make(map[exchange.LeadID][]OpenLeg),
-		offers: make(map[exchange.OfferID]exchange.OfferSet), doubts: make(map[LegKey]int64), conflicts: make(map[LegKey]Conflict), evidence: newEvidence(),
+		offers: make(map[exchange.OfferID]exchange.OfferSet), doubts: make(map[LegKey]int64), testDoubts: make(map[LegKey]int64), conflicts: make(map[LegKey]Conflict), evidence: newEvidence(),
 		turns: newTurns(),
 	}
 	b.caps.Store(new([]*capState))
@@ -198,7 +200,7 @@ func (b *Book) EachOpen(fn func(*OpenLeg)) {
 	}
 }
 
-// InDoubt counts the unknown attempts and sums their bids.
+// InDoubt counts the unknown attempts and sums their bids. Tests are nobody's money and do not count.
 func (b *Book) InDoubt() (count int, value exchange.Money) { return len(b.doubts), b.inDoubtValue }
 
 // Apply moves the book on by one event. An event that cannot follow what the
@@ -268,7 +270,7 @@ func (b *Book) start(at int64, ev *exchange.PostStarted) {
 	}
 	b.open[ev.LeadID] = append(legs, OpenLeg{
 		LeadID: ev.LeadID, Attempt: ev.Attempt, Contract: ev.Contract, Buyer: ev.Buyer, Bid: ev.Bid,
-		Sale: ev.Sale, OnUnknown: ev.OnUnknown, Holds: ev.Holds, Turn: ev.Turn, Since: at,
+		Sale: ev.Sale, OnUnknown: ev.OnUnknown, Holds: ev.Holds, Turn: ev.Turn, Since: at, Test: b.evidence.isTest(ev),
 	})
 }
 

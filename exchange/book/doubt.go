@@ -39,11 +39,13 @@ func (b *Book) Doubt(key LegKey) *OpenLeg {
 	return nil
 }
 
-// Doubts returns a copy of every attempt in doubt, the oldest first.
+// Doubts returns a copy of every attempt in doubt, those of tests too, the oldest first.
 func (b *Book) Doubts() []OpenLeg {
-	out := make([]OpenLeg, 0, len(b.doubts))
-	for key := range b.doubts {
-		out = append(out, *b.Doubt(key))
+	out := make([]OpenLeg, 0, len(b.doubts)+len(b.testDoubts))
+	for _, keys := range [2]map[LegKey]int64{b.doubts, b.testDoubts} {
+		for key := range keys {
+			out = append(out, *b.Doubt(key))
+		}
 	}
 	slices.SortFunc(out, func(x, y OpenLeg) int {
 		return cmp.Or(cmp.Compare(x.Since, y.Since), LegKey{x.LeadID, x.Attempt}.compare(LegKey{y.LeadID, y.Attempt}))
@@ -51,7 +53,7 @@ func (b *Book) Doubts() []OpenLeg {
 	return out
 }
 
-// OldestDoubt returns when the oldest attempt in doubt started, Unix nanoseconds; 0: none is.
+// OldestDoubt returns when the oldest attempt in doubt, tests left out, started, Unix nanoseconds; 0: none is.
 func (b *Book) OldestDoubt() int64 {
 	if b.oldest == 0 {
 		for _, since := range b.doubts {
@@ -65,6 +67,10 @@ func (b *Book) OldestDoubt() int64 {
 
 // addDoubt counts an attempt that became unknown.
 func (b *Book) addDoubt(leg *OpenLeg) {
+	if leg.Test {
+		b.testDoubts[LegKey{leg.LeadID, leg.Attempt}] = leg.Since
+		return
+	}
 	b.doubts[LegKey{leg.LeadID, leg.Attempt}] = leg.Since
 	b.inDoubtValue += leg.Bid
 	if b.oldest != 0 {
@@ -73,6 +79,10 @@ func (b *Book) addDoubt(leg *OpenLeg) {
 }
 
 func (b *Book) dropDoubt(leg *OpenLeg) {
+	if leg.Test {
+		delete(b.testDoubts, LegKey{leg.LeadID, leg.Attempt})
+		return
+	}
 	delete(b.doubts, LegKey{leg.LeadID, leg.Attempt})
 	b.inDoubtValue -= leg.Bid
 	if leg.Since == b.oldest {

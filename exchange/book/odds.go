@@ -84,6 +84,12 @@ func (e *evidence) start(ev *exchange.PostStarted) {
 	}
 }
 
+// isTest tells whether an attempt that was just started is of a test.
+func (e *evidence) isTest(ev *exchange.PostStarted) bool {
+	_, live := e.campaigns[ev.LeadID]
+	return !live
+}
+
 // ended counts an attempt's end. The leg is as it was before.
 func (e *evidence) ended(at int64, leg *OpenLeg, ev *exchange.PostEnded) {
 	campaign, live := e.campaigns[ev.LeadID]

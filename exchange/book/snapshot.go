@@ -57,6 +57,7 @@ type snapshotLeg struct {
 	Unknown   bool                `json:"unknown"`
 	Campaign  exchange.CampaignID `json:"campaign,omitempty"` // left out of a test
 	Turn      *exchange.Turn      `json:"turn,omitempty"`     // left out where there is none, as in snapshots from before there were any
+	Test      bool                `json:"test,omitempty"`
 }
 
 type snapshotConflict struct {
@@ -97,7 +98,7 @@ func (b *Book) Snapshot() []byte {
 		s.Open = append(s.Open, snapshotLeg{
 			Lead: hex.EncodeToString(l.LeadID[:]), Attempt: l.Attempt, Contract: l.Contract, Buyer: l.Buyer, Bid: int64(l.Bid),
 			Sale: uint8(l.Sale), OnUnknown: uint8(l.OnUnknown), Holds: l.Holds, Since: l.Since, Unknown: l.Unknown,
-			Campaign: b.evidence.campaigns[l.LeadID], Turn: turn,
+			Campaign: b.evidence.campaigns[l.LeadID], Turn: turn, Test: l.Test,
 		})
 	})
 	slices.SortFunc(s.Open, func(x, y snapshotLeg) int {
@@ -144,7 +145,7 @@ func Restore(data []byte) (b *Book, err error) {
 	for _, sl := range s.Open {
 		leg := OpenLeg{
 			Attempt: sl.Attempt, Contract: sl.Contract, Buyer: sl.Buyer, Bid: exchange.Money(sl.Bid),
-			Sale: exchange.SaleKind(sl.Sale), OnUnknown: exchange.OnUnknown(sl.OnUnknown), Holds: sl.Holds, Since: sl.Since, Unknown: sl.Unknown,
+			Sale: exchange.SaleKind(sl.Sale), OnUnknown: exchange.OnUnknown(sl.OnUnknown), Holds: sl.Holds, Since: sl.Since, Unknown: sl.Unknown, Test: sl.Test,
 		}
 		if sl.Turn != nil {
 			leg.Turn = *sl.Turn

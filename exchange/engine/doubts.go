@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"vendue/exchange"
@@ -44,11 +45,11 @@ func (e *Engine) Doubtful() (oldest time.Duration, conflicts int) {
 	return oldest, conflicts
 }
 
-// Doubts returns the attempts in doubt, the oldest first and at most most of
-// them, and how many there are in all.
-func (e *Engine) Doubts(most int) (list []Doubt, total int, err error) {
+// Doubts returns the attempts in doubt, of tests or of all else, the oldest first
+// and at most most of them, and how many there are in all.
+func (e *Engine) Doubts(tests bool, most int) (list []Doubt, total int, err error) {
 	e.mu.Lock()
-	legs := e.book.Doubts()
+	legs := slices.DeleteFunc(e.book.Doubts(), func(l book.OpenLeg) bool { return l.Test != tests })
 	conflicts := make(map[exchange.LeadID]bool)
 	for _, c := range e.book.Conflicts() {
 		conflicts[c.LeadID] = true

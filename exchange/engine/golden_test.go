@@ -89,7 +89,7 @@ func (h *story) run(t *testing.T, d *datadriven.TestData) string {
 	case "repeat":
 		return h.repeat(d)
 	case "doubts":
-		return h.doubts()
+		return h.doubts(has(d, "test"))
 	case "looked":
 		return h.looked()
 	case "caps":
@@ -402,10 +402,10 @@ func (h *story) repeat(d *datadriven.TestData) string {
 	return out.String()
 }
 
-// doubts lists what is in doubt and in conflict.
-func (h *story) doubts() string {
+// doubts lists what is in doubt, of tests or of all else, and in conflict.
+func (h *story) doubts(tests bool) string {
 	var out strings.Builder
-	doubts, total, err := h.engine.Doubts(10)
+	doubts, total, err := h.engine.Doubts(tests, 10)
 	h.must(err)
 	for _, d := range doubts {
 		fmt.Fprintf(&out, "%s leg %d %s of %s %s, %s old, conflict %t\n", h.lead(d.LeadID), d.Leg, d.Contract, d.Buyer, d.Bid, time.Since(d.Since).Truncate(time.Second), d.Conflict)

@@ -144,7 +144,11 @@ func (j *journey) sell() PostAnswer {
 		}
 	}
 	if j.direct != nil {
-		if reason := j.runAuction(); reason != exchange.ReasonNone {
+		switch reason := j.runAuction(); reason {
+		case exchange.ReasonNone:
+		case exchange.ReasonOverloaded:
+			return faulted(reason) // not a word on the lead: it may come again
+		default:
 			return j.refuse(reason, exchange.LeadID{})
 		}
 	}

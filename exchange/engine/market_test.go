@@ -92,6 +92,8 @@ func (b *buyers) Ask(ask *exchange.Ask) {
 			a.Reason = exchange.ReasonNoBid
 		case "error":
 			a.Reason, a.Detail = exchange.ReasonBuyerError, "not JSON"
+		case "busy":
+			a.Reason = exchange.ReasonConcurrency
 		case "hang":
 			a.Reason, until = exchange.ReasonTimeout, limit
 		default:

@@ -319,19 +319,23 @@ func (e *Engine) askTier(run *auctionRun, t *terms, tier int, contracts []*excha
 	}
 }
 
-// reached ranks how far a contract came towards a sale; a lead's reason is the furthest.
+// reached ranks how far a contract came towards a sale; a lead's reason is the
+// furthest. If no contract came further than to find our own connections to it
+// taken, nobody was asked: that says nothing of the lead, so the request fails as overloaded.
 func reached(r exchange.Reason) int {
 	switch r {
 	case exchange.ReasonNoTime:
 		return 1
+	case exchange.ReasonOverloaded:
+		return 2
 	case exchange.ReasonBelowFloor:
-		return 4
+		return 5
 	case exchange.ReasonTimeout:
-		return 3
+		return 4
 	case exchange.ReasonNoEligibleContract:
 		return 0
 	default:
-		return 2
+		return 3
 	}
 }
 
@@ -343,6 +347,8 @@ func (e *Engine) noteTier(run *auctionRun, tier, places int) {
 		reason := c.Reason
 		switch reason {
 		case exchange.ReasonTimeout, exchange.ReasonNoTime, exchange.ReasonBelowFloor:
+		case exchange.ReasonConcurrency:
+			reason = exchange.ReasonOverloaded
 		default:
 			reason = exchange.ReasonNoBid // whatever the buyer calls it
 		}

@@ -62,7 +62,7 @@ func TestADeadStatusURLStopsNobody(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		doubts, total, err := e.Doubts(1000)
+		doubts, total, err := e.Doubts(false, 1000)
 		if err != nil || total != 199 {
 			t.Fatalf("%d in doubt: %v", total, err)
 		}
