@@ -9,24 +9,26 @@ import (
 )
 
 func (l *loader) buyer(e entry) {
-	t := l.table(e.value, "name", "key_sha256", "caps", "contracts")
+	t := l.table(e.value, "name", "key_sha256", "caps", "margin", "contracts")
 	b := &exchange.Buyer{ID: exchange.BuyerID(e.key), Name: l.label(t.opt("name"), e.key)}
 	l.market.Buyers[b.ID] = b
+	l.names.buyers = append(l.names.buyers, e.key)
+	margin := l.marginRule(t.opt("margin"))
 	l.key(t.opt("key_sha256"), "buyers."+e.key, exchange.Principal{Buyer: b})
 	b.Caps = l.caps(t.opt("caps"), owner{"buyer", e.key, exchange.ReasonCapBuyer, exchange.ReasonBudget})
 	for _, c := range l.named(t.opt("contracts")) {
-		l.contract(c, b)
+		l.contract(c, b, margin)
 	}
 }
 
-func (l *loader) contract(e entry, b *exchange.Buyer) {
+func (l *loader) contract(e entry, b *exchange.Buyer, margin exchange.MarginRule) {
 	id := exchange.ContractID(e.key)
 	if first, taken := l.contracts[id]; taken {
 		l.fault(e.pos, "contract %q stands at line %d already; expected a name of its own", e.key, first.line)
 	}
 	l.contracts[id] = e.pos
 	l.names.contracts = append(l.names.contracts, e.key)
-	t := l.table(e.value, "vertical", "sale", "paused", "where", "hours", "caps", "price", "ping", "post", "status", "settle", "format", "dialect", "vars", "map", "auth", "secret", "bid_weight",
+	t := l.table(e.value, "vertical", "sale", "paused", "where", "hours", "caps", "price", "ping", "post", "status", "settle", "format", "dialect", "vars", "map", "auth", "secret", "bid_weight", "margin",
 		"return_within", "return_reasons", "return_frees")
 	c := &exchange.Contract{
 		ID:       id,
@@ -40,6 +42,9 @@ func (l *loader) contract(e entry, b *exchange.Buyer) {
 		Price:    l.price(t.opt("price")),
 		Pinged:   t.opt("ping") != nil,
 		CanTest:  true,
+	}
+	if c.Margin = margin; t.opt("margin") != nil {
+		c.Margin = l.marginRule(t.opt("margin"))
 	}
 	c.BidWeight = l.weight(t.opt("bid_weight"))
 	switch {

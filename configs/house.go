@@ -40,7 +40,7 @@ type loader struct {
 }
 
 // names are the valid words of each kind, in the order of the file, for didYouMean.
-type names struct{ verticals, contracts, trees []string }
+type names struct{ verticals, buyers, contracts, trees []string }
 
 func newLoader(file, dir string, getenv func(string) (string, bool)) *loader {
 	market := &exchange.Market{

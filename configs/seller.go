@@ -8,7 +8,7 @@ import (
 )
 
 func (l *loader) seller(e entry) {
-	t := l.table(e.value, "name", "key_sha256", "test_key_sha256", "webhook", "caps", "campaigns")
+	t := l.table(e.value, "name", "key_sha256", "test_key_sha256", "webhook", "caps", "margin", "margin_min", "campaigns")
 	s := &exchange.Seller{ID: exchange.SellerID(e.key), Name: l.label(t.opt("name"), e.key)}
 	l.market.Sellers[s.ID] = s
 	l.key(t.need("key_sha256"), "sellers."+e.key, exchange.Principal{Seller: s})
@@ -16,7 +16,7 @@ func (l *loader) seller(e entry) {
 	l.webhook(t.opt("webhook"), s.ID)
 	s.Caps = l.caps(t.opt("caps"), owner{"seller", e.key, exchange.ReasonCapSeller, exchange.ReasonCapSeller})
 	for _, c := range l.named(t.opt("campaigns")) {
-		l.campaign(c, s)
+		l.campaign(c, s, t)
 	}
 }
 
@@ -37,13 +37,13 @@ func (l *loader) webhook(n *node, seller exchange.SellerID) {
 	l.cfg.Attribution.Hooks = append(l.cfg.Attribution.Hooks, h)
 }
 
-func (l *loader) campaign(e entry, s *exchange.Seller) {
+func (l *loader) campaign(e entry, s *exchange.Seller, seller table) {
 	id := exchange.CampaignID(e.key)
 	if first, taken := l.campaigns[id]; taken {
 		l.fault(e.pos, "campaign %q stands at line %d already; expected a name of its own", e.key, first.line)
 	}
 	l.campaigns[id] = e.pos
-	t := l.table(e.value, "vertical", "tree", "window", "post_wait", "quote_ttl", "floor", "margin", "margin_min", "rate",
+	t := l.table(e.value, "vertical", "tree", "window", "post_wait", "quote_ttl", "floor", "margin", "margin_min", "buyer_margins", "rate",
 		"attempts", "show_buyers", "consent", "caps", "skins", "spec_sha256")
 	c := &exchange.Campaign{
 		ID:              id,
@@ -54,13 +54,12 @@ func (l *loader) campaign(e entry, s *exchange.Seller) {
 		PostWait:        l.duration(t.opt("post_wait"), 10*time.Second, span{time.Millisecond, postMax}),
 		QuoteTTL:        l.duration(t.opt("quote_ttl"), 5*time.Minute, span{time.Second, 24 * time.Hour}),
 		Floor:           l.money(t.opt("floor"), 0),
-		Margin:          l.margin(t.opt("margin")),
-		MarginMin:       l.margin(t.opt("margin_min")),
 		Attempts:        int(l.integer(t.opt("attempts"), 0, 1, 1000)),
 		ShowBuyers:      l.boolean(t.opt("show_buyers")),
 		ConsentRequired: l.word(t.opt("consent"), 0, "optional", "required") == 1,
 		Caps:            l.caps(t.opt("caps"), owner{"campaign", e.key, exchange.ReasonCapCampaign, exchange.ReasonCapCampaign}),
 	}
+	l.margins(t, seller, c)
 	rate := l.table(t.opt("rate"), "pings", "posts")
 	c.PingsPerSecond = int(l.integer(rate.opt("pings"), 0, 1, 10_000_000))
 	c.PostsPerSecond = int(l.integer(rate.opt("posts"), 0, 1, 10_000_000))
@@ -93,9 +92,6 @@ func (l *loader) possible(e entry, t table, c *exchange.Campaign) {
 	}
 	if c.Window <= l.cfg.Reserve {
 		l.fault(at("window"), "window %s leaves no time to bid; expected more than the house's reserve of %s", c.Window, l.cfg.Reserve)
-	}
-	if c.MarginMin.Rate > c.Margin.Rate && c.MarginMin.Fixed >= c.Margin.Fixed || c.MarginMin.Fixed > c.Margin.Fixed && c.MarginMin.Rate >= c.Margin.Rate {
-		l.fault(at("margin_min"), "margin_min is above margin; expected it to be at most the margin")
 	}
 	if c.Tree == nil {
 		return

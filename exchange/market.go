@@ -51,7 +51,9 @@ type Campaign struct {
 	Floor           Money
 	Margin          Margin
 	MarginMin       Margin
-	PingsPerSecond  int // 0: no limit
+	MarginBands     MarginRule             // in Margin's stead, where it goes by the size of the bid
+	MarginBy        map[BuyerID]MarginRule // for single buyers, whatever their contracts say
+	PingsPerSecond  int                    // 0: no limit
 	PostsPerSecond  int
 	Attempts        int  // buyers that a lead is posted to at most; 0: as many as fit in the wait
 	ShowBuyers      bool // whether bids carry buyer_name
@@ -101,8 +103,9 @@ type Contract struct {
 	CanTest  bool  // the buyer can tell a test from a live lead
 
 	PingTimeout time.Duration
-	MaxBid      Money // 0: not declared; a bid above it is a buyer_error
-	BidWeight   PPM   // what its bids are ranked at, never what they pay; 0: the whole
+	MaxBid      Money      // 0: not declared; a bid above it is a buyer_error
+	Margin      MarginRule // of its bids, in the stead of its campaigns'; nil: theirs
+	BidWeight   PPM        // what its bids are ranked at, never what they pay; 0: the whole
 	PostTimeout time.Duration
 	OnUnknown   OnUnknown
 

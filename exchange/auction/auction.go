@@ -19,9 +19,10 @@ type Terms struct {
 	Ping      exchange.PingID // seeds the tie-break
 	Method    exchange.Method
 	Currency  exchange.Currency
-	Margin    exchange.Margin // the house's part, rate at most 100%
-	MarginMin exchange.Margin // what the house keeps at least when a fallback serves a promise
-	Least     exchange.Money  // max(floor, min_price): the least payout
+	Margin    exchange.Margin    // the house's part, rate at most 100%
+	Margins   *exchange.Campaign // whose rules say it by bid and buyer; nil: Margin is that of all
+	MarginMin exchange.Margin    // what the house keeps at least when a fallback serves a promise
+	Least     exchange.Money     // max(floor, min_price): the least payout
 }
 
 // Bid is a buyer's price, or a contract's standing price.
@@ -40,15 +41,19 @@ type Leg struct {
 	Payout exchange.Money
 }
 
-// Payout returns what the seller gets for a bid: the bid less the house's
+// Payout returns what the seller gets for a contract's bid: the bid less the house's
 // margin, rounded down to the currency's minor unit, and whether that is
 // enough: at least t.Least and more than nothing. The house's part is all the
 // rest of the bid. A payout is never negative; a bid that the margin eats up pays 0.
-func (t *Terms) Payout(bid exchange.Money) (payout exchange.Money, ok bool) {
+func (t *Terms) Payout(c *exchange.Contract, bid exchange.Money) (payout exchange.Money, ok bool) {
 	if bid <= 0 {
 		return 0, false
 	}
-	payout = t.Currency.Floor(max(bid-t.Margin.Of(bid), 0))
+	margin := t.Margin
+	if t.Margins != nil {
+		margin = t.Margins.MarginFor(c, bid)
+	}
+	payout = t.Currency.Floor(max(bid-margin.Of(bid), 0))
 	return payout, payout > 0 && payout >= t.Least
 }
 
@@ -62,7 +67,7 @@ func (t *Terms) Payout(bid exchange.Money) (payout exchange.Money, ok bool) {
 func Clear(t *Terms, bids []Bid, dst []Leg) []Leg {
 	first := len(dst)
 	for i := range bids {
-		if payout, ok := t.Payout(bids[i].Amount); ok {
+		if payout, ok := t.Payout(bids[i].Contract, bids[i].Amount); ok {
 			dst = append(dst, Leg{Bid: bids[i], Payout: payout})
 		}
 	}

@@ -96,7 +96,7 @@ func TestClearEqualsTheSlowClear(t *testing.T) {
 func TestMoneyIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		terms, bid := drawTerms(t), drawAmount(t)
-		payout, ok := terms.Payout(bid)
+		payout, ok := terms.Payout(nil, bid)
 		margin := bid - payout
 		if payout < 0 || margin < 0 || payout != terms.Currency.Floor(payout) {
 			t.Fatalf("bid %s: payout %s, margin %s", bid, payout, margin)
@@ -122,7 +122,7 @@ func TestAPayoutIsNeverMadeOfNothing(t *testing.T) {
 	for _, terms := range []Terms{{}, {Margin: exchange.Margin{Fixed: 3}}, {Margin: exchange.Margin{Rate: exchange.Whole}}} {
 		for _, bid := range []exchange.Money{-1 << 63, -exchange.Micro, -1, 0, 1} {
 			terms.Currency.MinorDigits = 2
-			if payout, ok := terms.Payout(bid); ok || payout != 0 {
+			if payout, ok := terms.Payout(nil, bid); ok || payout != 0 {
 				t.Errorf("margin %v, bid %d: payout %d, ok %t", terms.Margin, bid, payout, ok)
 			}
 			if bid <= 0 && Covers(&terms, bid, bid) {

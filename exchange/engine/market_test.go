@@ -24,7 +24,7 @@ const (
 //
 //	zone NAME                      (UTC if it is not said)
 //	seller NAME [cap=PER/UNIT/LIMIT[/DAY+DAY..]]...
-//	campaign NAME seller=S [floor= margin= margin_min= window= post_wait= ttl= pings= posts= attempts= consent cap=..]
+//	campaign NAME seller=S [floor= margin= bands=FROM:MARGIN,.. for=BUYER/MARGIN margin_min= window= post_wait= ttl= pings= posts= attempts= consent cap=..]
 //	buyer NAME [cap=..]
 //	contract NAME buyer=B (price=P | bid=A[,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue weight=90% sale=shared returns=24h return_reasons=w[,w..] return_frees paused cap=.. state=AZ]
 //	         [status=V[,V..] every= status_takes= token idempotent settle=sold|unsold/AFTER]
@@ -266,6 +266,11 @@ func readCampaign(m *exchange.Market, c *exchange.Campaign, words []string) bool
 			c.Floor = mustMoney(value)
 		case "margin":
 			c.Margin = readMargin(value)
+		case "bands":
+			c.MarginBands = readBands(value)
+		case "for":
+			buyer, rule, _ := strings.Cut(value, "/")
+			c.MarginBy = map[exchange.BuyerID]exchange.MarginRule{exchange.BuyerID(buyer): readBands(rule)}
 		case "margin_min":
 			c.MarginMin = readMargin(value)
 		case "window":
@@ -314,6 +319,8 @@ func readContract(m *exchange.Market, c *exchange.Contract, script *contractScri
 			c.PingTimeout = mustDuration(value)
 		case "on_unknown":
 			c.OnUnknown = exchange.OnUnknownContinue
+		case "margin":
+			c.Margin = readBands(value)
 		case "weight":
 			c.BidWeight = readMargin(value).Rate
 		case "sale":
@@ -351,6 +358,18 @@ func readContract(m *exchange.Market, c *exchange.Contract, script *contractScri
 		}
 	}
 	return c.Buyer != nil
+}
+
+// readBands reads MARGIN, or FROM:MARGIN[,FROM:MARGIN..].
+func readBands(s string) (rule exchange.MarginRule) {
+	for _, band := range strings.Split(s, ",") {
+		from, margin, ok := strings.Cut(band, ":")
+		if !ok {
+			from, margin = "0", band
+		}
+		rule = append(rule, exchange.MarginBand{From: mustMoney(from), Margin: readMargin(margin)})
+	}
+	return rule
 }
 
 func readMargin(s string) exchange.Margin {

@@ -201,9 +201,9 @@ func (e *Engine) openQuote(req *PingRequest, t *terms, run *auctionRun, hash uin
 
 // runAuction asks tier after tier until one has a leg. It leaves the legs, or the reason there are none, in run.
 func (e *Engine) runAuction(run *auctionRun, t *terms) {
-	run.record.Candidates, run.known = run.record.Candidates[:0], run.known[:0]
+	run.record.Candidates, run.known, run.legs = run.record.Candidates[:0], run.known[:0], run.legs[:0]
 	run.terms = auction.Terms{
-		Ping: t.pingID, Currency: t.snap.Market.Currency, Margin: t.campaign.Margin, MarginMin: t.campaign.MarginMin,
+		Ping: t.pingID, Currency: t.snap.Market.Currency, Margins: t.campaign, MarginMin: t.campaign.MarginMin,
 		Least: max(t.campaign.Floor, t.minPrice),
 	}
 	run.reason = e.closed(t)
@@ -368,7 +368,7 @@ func (e *Engine) noteTier(run *auctionRun, tier, places int) {
 	for i := range run.bids {
 		b := &run.bids[i]
 		c := exchange.Candidate{Contract: b.Contract, Bid: b.Amount, Elapsed: exchange.Millis(run.took[i]), Reason: exchange.ReasonOutbid}
-		payout, enough := run.terms.Payout(b.Amount)
+		payout, enough := run.terms.Payout(b.Contract, b.Amount)
 		if c.Payout = payout; !enough {
 			c.Reason = exchange.ReasonBelowFloor
 		}

@@ -249,7 +249,7 @@ func (e *Engine) postQuote(req *PostRequest, facts exchange.LeadFacts, quote *bo
 	j.setFacts(quote.Source)
 	for i := range quote.Legs {
 		leg := &quote.Legs[i]
-		c := candidate{contract: leg.Contract, leg: exchange.LegNo(i + 1), bid: leg.Bid, payout: leg.Payout, token: leg.Token, tree: campaign.Tree, tier: quote.Tier}
+		c := candidate{contract: leg.Contract, leg: exchange.LegNo(i + 1), bid: leg.Bid, payout: leg.Payout, token: leg.Token, tree: campaign.Tree, tier: quote.Tier, margin: campaign.MarginFor(leg.Contract, leg.Bid)}
 		if !leg.Expires.IsZero() && !req.Arrival.Before(leg.Expires) {
 			continue
 		}

@@ -62,7 +62,7 @@ func (s script) ask(a *exchange.Ask, t *auction.Terms) {
 		case scriptTimeout:
 			a.Answers[i].Reason = exchange.ReasonTimeout
 		default:
-			a.Answers[i].Bid = scriptBid(t)
+			a.Answers[i].Bid = scriptBid(t, a.Contracts[i])
 		}
 	}
 	if s == scriptTimeout {
@@ -71,10 +71,10 @@ func (s script) ask(a *exchange.Ask, t *auction.Terms) {
 }
 
 // scriptBid is the least round bid whose payout is enough.
-func scriptBid(t *auction.Terms) exchange.Money {
+func scriptBid(t *auction.Terms, c *exchange.Contract) exchange.Money {
 	bid := 20 * exchange.Micro
 	for range 20 {
-		if _, ok := t.Payout(bid); ok {
+		if _, ok := t.Payout(c, bid); ok {
 			return bid
 		}
 		bid = min(2*bid, exchange.MoneyMax)

@@ -24,7 +24,7 @@ func (e *Engine) askInTurn(run *auctionRun, t *terms, tier int, contracts []*exc
 	run.ask.Contracts, run.ask.Answers = run.ask.Contracts[:0], run.ask.Answers[:0]
 	run.order, run.seats = run.order[:0], run.seats[:0]
 	for place, c := range contracts {
-		if _, enough := run.terms.Payout(c.Price); !c.Pinged && !enough {
+		if _, enough := run.terms.Payout(c, c.Price); !c.Pinged && !enough {
 			e.bidInTurn(run, tier, c, exchange.Answer{Bid: c.Price})
 			continue
 		}
@@ -87,7 +87,7 @@ func (e *Engine) bidInTurn(run *auctionRun, tier int, c *exchange.Contract, a ex
 	run.bids = append(run.bids, auction.Bid{Contract: c, Tier: tier, Place: len(run.order), Amount: a.Bid, Token: a.Token, ExpiresIn: a.ExpiresIn})
 	run.took = append(run.took, a.Elapsed)
 	run.order = append(run.order, c)
-	_, enough := run.terms.Payout(a.Bid)
+	_, enough := run.terms.Payout(c, a.Bid)
 	return enough
 }
 
