@@ -90,7 +90,7 @@ func TestTheBodyDecides(t *testing.T) {
 				if want = want[:min(len(want), 200)]; c.verdict == postback.VerdictAccepted {
 					want = ""
 				}
-				if said := s.Said(&last); said != want {
+				if said := postback.Said(fake.Vault{}, &last); said != want {
 					t.Errorf("it said %q, want %q", said, want)
 				}
 				s.Stop()

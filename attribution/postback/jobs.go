@@ -83,8 +83,8 @@ func (s *Sender) jobAt(prefix string, key Key, v []byte) (Job, error) {
 }
 
 // Said returns how the answer of an attempt began, where it was no acceptance.
-func (s *Sender) Said(a *Attempt) string {
-	text, err := s.vault.Unseal(a.Said)
+func Said(vault exchange.Vault, a *Attempt) string {
+	text, err := vault.Unseal(a.Said)
 	if err != nil {
 		return ""
 	}
@@ -265,3 +265,14 @@ func (s *Sender) Enable(n Notice) (ok bool, err error) {
 
 // String returns the notice as 16 hexadecimal digits.
 func (n Notice) String() string { return fmt.Sprintf("%016x", uint64(n)) }
+
+// JobsOf returns the jobs of one event of the journal. It reads only, and needs no sender.
+func JobsOf(space Space, seq uint64) (jobs []Job, err error) {
+	lo, hi := jobKey(Key{Seq: seq}), append(jobKey(Key{Seq: seq, No: ^uint16(0)}), 0)
+	err = space.Scan(lo, hi, func(k, v []byte) (bool, error) {
+		j, err := decodeJob(keyOf(k[len(prefixJob):]), v)
+		jobs = append(jobs, j)
+		return len(jobs) < jobsMax, err
+	})
+	return jobs, err
+}

@@ -103,6 +103,7 @@ func TestOperatorsRoutes(t *testing.T) {
 	s.operatorAsks(map[string]string{
 		"/api/live": `"caps"`, "/api/log": `"post_ended"`, "/api/log?from=2&type=conflict": `"conflict"`, "/api/verify": `"faults":0`,
 		"/api/explain/" + q.Get("ping_id").String(): `"candidates"`, "/api/doubt": ids[2], "/api/caps": `"caps"`, "/api/conflicts": ids[0],
+		"/api/credits/" + sold.Get("lead_id").String(): `"touches"`, "/api/postbacks?limit=7": `"counts"`, "/api/postbacks/disabled": "[]",
 		"/debug/pprof/goroutine?debug=1": "goroutine",
 	})
 	s.operatorSays("/api/reconcile", `{"buyer":"acme","assume_rest_unsold_before":"2100-01-01T00:00:00Z"}`, 200, `"assumed":1`)
@@ -110,10 +111,13 @@ func TestOperatorsRoutes(t *testing.T) {
 	s.operatorSays("/api/conflicts/close", `{"lead_id":"`+ids[0]+`"}`, 200, `"repeated":true`)
 	s.operatorSays("/api/conflicts/close", `{"lead_id":"`+ids[1]+`"}`, 404, "no conflict")
 	s.operatorSays("/api/conflicts/close", `{}`, 422, "lead_id")
+	s.operatorSays("/api/postbacks/replay", `{"state":"dead"}`, 200, `"replayed":`)
+	s.operatorSays("/api/postbacks/enable", `{"notice":"7"}`, 200, `"repeated":true`)
+	s.operatorSays("/api/postbacks/past", `{"lead_id":"`+sold.Get("lead_id").String()+`"}`, 200, `"values"`)
 	s.operatorSays("/api/reload", "", 200, `"config"`)
 	s.ok(os.WriteFile(s.configPath(), []byte("sellers: 7"), 0o600))
 	s.operatorSays("/api/reload", "", 422, `"faults"`)
-	for path, status := range map[string]int{"/api/explain/nobody": 404, "/api/log?from=x": 422, "/nowhere": 404, "/api/settle": 405} {
+	for path, status := range map[string]int{"/api/explain/nobody": 404, "/api/credits/nobody": 404, "/api/postbacks?state=x": 422, "/api/log?from=x": 422, "/nowhere": 404, "/api/settle": 405} {
 		r, err := s.admin.Fetch(path, "")
 		s.ok(err)
 		s.is(&r, status)

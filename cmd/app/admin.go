@@ -69,6 +69,7 @@ func (a *App) handleAdmin(ctx *fasthttp.RequestCtx, trusted bool) {
 		a.tellCaps(ctx)
 	case a.handleDoubt(ctx, path, trusted):
 	case a.handlePostbacks(ctx, path, trusted):
+	case a.handleCredits(ctx, path, trusted):
 	default:
 		a.api.WriteProblem(ctx, fasthttp.StatusNotFound, "no such path")
 	}

@@ -302,8 +302,11 @@ func (a *App) Stop(ctx context.Context) error {
 		defer cancel()
 		_ = shutdown(short, a.admin) // a page that polls must not hold the exchange
 	}
-	if a.sockLn != nil {
-		_ = a.sockLn.Close()
+	// A server that was told to end before it began to accept leaves its listener open.
+	for _, ln := range [...]net.Listener{a.sockLn, a.publicLn, a.admLn} {
+		if ln != nil {
+			_ = ln.Close()
+		}
 	}
 	a.serving.Wait()
 	a.pressure.close()

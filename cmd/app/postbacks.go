@@ -21,7 +21,7 @@ import (
 func (a *App) handlePostbacks(ctx *fasthttp.RequestCtx, path string, trusted bool) bool {
 	switch path {
 	case "/api/postbacks":
-		a.tellPostbacks(ctx, trusted || a.principal(ctx).Operator != "")
+		a.tellPostbacks(ctx, a.opener(ctx, trusted))
 	case "/api/postbacks/disabled":
 		a.tellDisabled(ctx)
 	case "/api/postbacks/replay":
@@ -127,7 +127,7 @@ type PostbackList struct {
 	Next      string          `json:"next,omitempty"` // to go on with after=; none: this is the end
 }
 
-func (a *App) tellPostbacks(ctx *fasthttp.RequestCtx, operator bool) {
+func (a *App) tellPostbacks(ctx *fasthttp.RequestCtx, vault exchange.Vault) {
 	arg := func(name string) string { return string(ctx.QueryArgs().Peek(name)) }
 	limit, err := strconv.Atoi(orElse(arg("limit"), "100"))
 	q := PostbackFilter{
@@ -151,12 +151,21 @@ func (a *App) tellPostbacks(ctx *fasthttp.RequestCtx, operator bool) {
 	}
 	out := PostbackList{Counts: a.attribution.Stats().Postbacks, Postbacks: make([]Postback, len(jobs)), Next: next.String()}
 	for i := range jobs {
-		out.Postbacks[i] = a.postbackOf(&jobs[i], operator)
+		out.Postbacks[i] = postbackOf(&jobs[i], vault)
 	}
 	tellJSON(ctx, out)
 }
 
-func (a *App) postbackOf(j *postback.Job, operator bool) Postback {
+// opener is what opens what trackers said, for operators; nil for others.
+func (a *App) opener(ctx *fasthttp.RequestCtx, trusted bool) exchange.Vault {
+	if trusted || a.principal(ctx).Operator != "" {
+		return a.store.Vault()
+	}
+	return nil
+}
+
+// postbackOf tells of a job: with what its tracker said, if vault is not nil.
+func postbackOf(j *postback.Job, vault exchange.Vault) Postback {
 	p := Postback{
 		ID: j.Key.String(), State: j.State.String(), Affiliate: string(j.Affiliate), Seller: string(j.Seller), Event: j.Event,
 		ConversionID: j.ConversionID, Endpoint: j.Endpoint, Notice: j.Notice.String(), Created: time.Unix(0, j.Created).UTC(), Reason: j.Reason,
@@ -174,8 +183,8 @@ func (a *App) postbackOf(j *postback.Job, operator bool) Postback {
 	for i := range j.Attempts {
 		try := &j.Attempts[i]
 		told := PostbackAttempt{At: time.Unix(0, try.At).UTC(), Status: try.Status, Fault: try.Fault, Verdict: try.Verdict.String()}
-		if operator {
-			told.Said = a.attribution.Sender().Said(try)
+		if vault != nil {
+			told.Said = postback.Said(vault, try)
 		}
 		p.Attempts = append(p.Attempts, told)
 	}
