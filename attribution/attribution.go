@@ -62,6 +62,7 @@ type Attribution struct {
 
 type counters struct {
 	entries, credits, faults, orphans *metrics.Counter
+	reversed                          *metrics.Counter
 	uncredited                        [WhyCount]*metrics.Counter
 	batch                             *metrics.Histogram
 }
@@ -109,6 +110,7 @@ func (a *Attribution) beginAnew() error {
 func newCounters(set *metrics.Set, a *Attribution) (c counters) {
 	c.entries = set.NewCounter("vendue_attribution_entries_total")
 	c.credits = set.NewCounter("vendue_attribution_credits_total")
+	c.reversed = set.NewCounter("vendue_attribution_reversed_total")
 	c.faults = set.NewCounter("vendue_attribution_faults_total")
 	c.orphans = set.NewCounter("vendue_attribution_orphans_total")
 	c.batch = set.NewHistogram("vendue_attribution_batch_seconds")
@@ -270,9 +272,13 @@ func (a *Attribution) publish(sales []*Sale, n int) {
 		a.fold.orphans = 0
 	}
 	for _, s := range sales {
-		if s.Credited() {
+		switch taken := s.Trigger == TriggerReversed || s.Trigger == TriggerReturned; {
+		case taken && s.Credited():
+			a.met.reversed.Inc()
+		case taken: // nobody had earned by it
+		case s.Credited():
 			a.met.credits.Inc()
-		} else {
+		default:
 			a.met.uncredited[s.Uncredited].Inc()
 		}
 	}

@@ -100,10 +100,19 @@ func (f *fold) confirm(s *Sale, offer exchange.OfferID, rule *terms) error {
 	}
 	s.Offer, s.rule = offer, *rule
 	late := false
-	for i, seq := range a.legs {
-		leg, err := f.kept(seq)
+	for i := 0; i < len(a.legs); i++ {
+		leg, err := f.kept(a.legs[i])
 		if err != nil {
 			return err
+		}
+		switch st, err := f.standing(leg.Lead, leg.Attempt, s.Seq); {
+		case err != nil:
+			return err
+		case st.returned: // it awaits nothing any more
+			a.legs = slices.Delete(a.legs, i, i+1)
+			f.setAwaited(s.EventClick, &a)
+			i--
+			continue
 		}
 		if !near(s.At, leg.At, leg.rule.rules.ConfirmSec) {
 			late = true
@@ -186,17 +195,20 @@ func (f *fold) takenBack(e exchange.Entry, ev *exchange.Converted, was *told) (*
 	return nil, err
 }
 
-// reverse takes the credit of a decision back, whole. Whatever gives a leg back
-// finds its decision by the lead and ends here too.
+// reverse takes the credit of a decision back, whole. That of a leg that was
+// given back has been taken back by the return.
 func (f *fold) reverse(e exchange.Entry, credit uint64) (*Sale, error) {
 	s, err := f.kept(credit)
 	if err != nil {
 		return nil, err
 	}
-	s.Seq, s.Of, s.Trigger, s.At = e.Seq, credit, TriggerReversed, e.At
-	for i := range s.Credits {
-		s.Credits[i].Amount = -s.Credits[i].Amount
+	if s.IsLeg() {
+		if st, err := f.standing(s.Lead, s.Attempt, e.Seq); err != nil || st.returned {
+			return nil, err // the return took it back
+		}
 	}
+	s.Seq, s.Of, s.Trigger, s.At = e.Seq, credit, TriggerReversed, e.At
+	s.takeBack()
 	f.keep(s)
 	return s, nil
 }

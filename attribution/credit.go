@@ -84,6 +84,7 @@ const (
 	WhyConfirmLate       // the event came too late after the sale
 	WhyReversed          // credited once, and taken back
 	WhyOnSale            // the offer does not pay for acceptance
+	WhyReturned          // the buyer gave the leg back
 
 	WhyCount // how many there are; not a reason
 )
@@ -91,7 +92,7 @@ const (
 var whyWords = [WhyCount]string{
 	"", "direct", "click_forged", "click_unknown", "no_affiliate", "no_offer", "offer_unknown", "offer_removed",
 	"outside_window", "after_sale", "weaker_evidence", "outranked", "other_offer", "awaiting_confirmation", "not_sold",
-	"earned_on_accept", "earned_on_event", "event_not_counted", "confirmed_late", "reversed", "earned_on_sale",
+	"earned_on_accept", "earned_on_event", "event_not_counted", "confirmed_late", "reversed", "earned_on_sale", "returned",
 }
 
 // String returns the reason's word, empty for WhyNone.

@@ -113,6 +113,11 @@ func (s *story) event(d *datadriven.TestData) exchange.Event {
 		status := map[string]exchange.LeadStatus{"accepted": exchange.LeadSold, "rejected": exchange.LeadOpen, "unknown": exchange.LeadPending}
 		how := arg(d, "as", "accepted")
 		return &exchange.PostEnded{LeadID: s.leads[name], Attempt: uint16(attempt), Outcome: outcomes[how], Status: status[how]}
+	case "return":
+		attempt := 1
+		d.MaybeScanArgs(s.t, "attempt", &attempt)
+		return &exchange.LegGivenBack{LeadID: s.leads[name], Attempt: uint16(attempt), Contract: "west", Buyer: "acme", Test: d.HasArg("test"), Reason: "invalid_phone",
+			Bid: s.money(arg(d, "bid", "20")), Payout: s.money(arg(d, "payout", "16")), By: exchange.SettledByBuyer, Status: exchange.LeadReturned}
 	case "settle":
 		sold := arg(d, "as", "accepted") == "accepted"
 		ev := &exchange.LegSettled{LeadID: s.leads[name], Attempt: 1, Accepted: sold, By: exchange.SettledByBuyer, Status: exchange.LeadRejected}
@@ -224,9 +229,12 @@ func TestCredits(t *testing.T) {
 			if d.Cmd == "stats" {
 				st := s.room.Stats()
 				more := ""
-				if st.Events.Told+st.Accepted.Told+st.Reversed > 0 {
+				if st.Events.Told+st.Accepted.Told+st.Reversed+st.Returned > 0 {
 					more = fmt.Sprintf("events=%d/%d accepted=%d/%d reversed=%d awaited=%d\n", st.Events.Credited, st.Events.Told,
 						st.Accepted.Credited, st.Accepted.Told, st.Reversed, len(s.space.Dump(prefixAwaited)))
+				}
+				if st.Returned > 0 {
+					more += fmt.Sprintf("returned=%d revenue=%s payout=%s\n", st.Returned, st.Revenue, st.Payout)
 				}
 				return fmt.Sprintf("sold=%d credits=%d commission=%s cursor=%d open=%d\n%s", st.Sold, st.Credits, st.Commission, st.Cursor, len(s.space.Dump(prefixOpen)), more)
 			}

@@ -13,10 +13,12 @@ type view interface {
 	get(key []byte) (value []byte, ok bool, err error)
 	set(key, value []byte)
 	create(key, value []byte) // set of a key that the space does not hold
-	add(key, value []byte)    // the same of one that the fold never reads again
+	add(key, value []byte)    // the same of one that the fold reads again only among a lead's decisions
 	del(key []byte)
 	// delRange removes the keys from lo up to, not including, hi. The fold never asks for them again.
 	delRange(lo, hi []byte)
+	// decisions calls fn for those about a lead of a seq below before, in the order of the journal.
+	decisions(lead exchange.LeadID, before uint64, fn func(*Sale)) error
 }
 
 // fold turns events into records. It is deterministic: the same journal and an
@@ -62,6 +64,8 @@ func (f *fold) apply(e exchange.Entry) (*Sale, error) {
 			return nil, nil // it stays open until a leg_settled
 		}
 		return f.ended(end{e.Seq, e.At, ev.LeadID, ev.Attempt, ev.Outcome == exchange.OutcomeAccepted, ev.Status})
+	case *exchange.LegGivenBack:
+		return f.returned(e, ev)
 	case *exchange.LegSettled:
 		return f.ended(end{e.Seq, 0, ev.LeadID, ev.Attempt, ev.Accepted, ev.Status})
 	}

@@ -43,7 +43,7 @@ type Posting struct {
 // postingsOf books a decision. Of a sold leg, the buyer owes the revenue, and the
 // seller's payout and the house's margin come from it. Of whatever is credited,
 // the commission moves from its payer's part to the affiliates; of a reversal,
-// whose amounts are below zero, back. A leg that was credited by an event was
+// whose amounts are below zero, back. A returned leg's lines are those of its sale with the other sign. A leg that was credited by an event was
 // booked when it was sold: only its commission is new.
 func postingsOf(s *Sale) []Posting {
 	lines := make([]Posting, 0, 5)
@@ -56,6 +56,11 @@ func postingsOf(s *Sale) []Posting {
 		post(AccountBuyer, string(s.Buyer), s.Revenue)
 		post(AccountSeller, string(s.Seller), -s.Payout)
 		post(AccountHouse, "", s.Payout-s.Revenue)
+	}
+	if s.Trigger == TriggerReturned {
+		post(AccountBuyer, string(s.Buyer), -s.Revenue)
+		post(AccountSeller, string(s.Seller), s.Payout)
+		post(AccountHouse, "", s.Revenue-s.Payout)
 	}
 	if !s.Credited() {
 		return lines

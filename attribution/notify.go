@@ -17,7 +17,7 @@ const EventLeadSold = postback.EventLeadSold
 // any other would wait for ever, so configs refuses it.
 func FiredEvents() []string {
 	return []string{
-		postback.EventLeadSold, postback.EventClick, postback.EventCommissionPending, postback.EventCommissionApproved, postback.EventCommissionReversed,
+		postback.EventLeadSold, postback.EventLeadReturned, postback.EventClick, postback.EventCommissionPending, postback.EventCommissionApproved, postback.EventCommissionReversed,
 	}
 }
 
@@ -27,8 +27,12 @@ func eventsOf(s *Sale) []string {
 	switch {
 	case s.Uncredited == WhyAwaiting:
 		return []string{postback.EventCommissionPending}
+	case s.Uncredited == WhyReturned: // it awaited its confirmation: no lead.sold was told
+		return []string{postback.EventCommissionReversed}
 	case !s.Credited():
 		return nil
+	case s.Trigger == TriggerReturned:
+		return []string{postback.EventLeadReturned, postback.EventCommissionReversed}
 	case s.Trigger == TriggerReversed:
 		return []string{postback.EventCommissionReversed}
 	case s.IsLeg():

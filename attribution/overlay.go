@@ -47,7 +47,7 @@ func (o *overlay) create(key, value []byte) {
 	o.writes[string(key)] = write{value: value, fresh: true}
 }
 
-// add keeps a record without a place to find it by: half of what a sale leaves is written once and read by others only.
+// add keeps a record without a place to find it by: half of what a sale leaves is written once, and seldom read.
 func (o *overlay) add(key, value []byte) { o.added = append(o.added, record{key, value}) }
 
 // del removes a key. One that was created here leaves no trace: most leads begin and end within one batch.

@@ -5,6 +5,9 @@ import (
 	"vendue/exchange"
 )
 
+// decisionsMax bounds what is read of one lead.
+const decisionsMax = 1024
+
 // Sales calls fn for each decision from seq from on, credited or not, in the
 // order of the journal, until fn returns false.
 func (a *Attribution) Sales(from uint64, fn func(Sale) bool) error {
@@ -26,7 +29,6 @@ func (a *Attribution) Credits(from uint64, fn func(Sale) bool) error {
 // touches considered, dropped and why, rule and result. It is empty for a lead
 // that was not sold.
 func (a *Attribution) Explain(lead exchange.LeadID) (sales []Sale, err error) {
-	const decisionsMax = 256
 	err = a.deps.Space.Scan(leadKey(lead, 0), append(leadKey(lead, ^uint64(0)), 0), func(k, _ []byte) (bool, error) {
 		seq := seqOf(k, prefixLead+string(lead[:]))
 		v, ok, err := a.deps.Space.Get(saleKey(seq))

@@ -339,6 +339,7 @@ func (s *state) encode() []byte {
 		w.Uint(t.Accepted.Uncredited[why])
 		w.Uint(t.Events.Uncredited[why])
 	}
+	w.Uint(t.Returned)
 	return w.B
 }
 
@@ -370,6 +371,9 @@ func readState(space Space) (s state, err error) {
 		if why < int(WhyCount) {
 			t.Uncredited[why], t.Accepted.Uncredited[why], t.Events.Uncredited[why] = n[0], n[1], n[2]
 		}
+	}
+	if len(r.B) > 0 { // none was returned when it was not written
+		t.Returned = r.Uint()
 	}
 	return s, r.Err()
 }

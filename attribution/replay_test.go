@@ -43,7 +43,7 @@ func random(t *rapid.T) (j *fake.Journal, sold uint64) {
 		lead exchange.LeadID
 		test bool
 	}
-	var flying, unknown []leg
+	var flying, unknown, over []leg
 	affs := rapid.SampledFrom([]exchange.AffiliateID{"", "blog", "site"})
 	offers := rapid.SampledFrom([]exchange.OfferID{"", "auto", "home"})
 	pick := func(from *[]leg) leg {
@@ -60,7 +60,12 @@ func random(t *rapid.T) (j *fake.Journal, sold uint64) {
 				j.Append(at, &exchange.LimitSet{})
 			}
 		}
-		switch do := rapid.IntRange(0, 11).Draw(t, "do"); {
+		switch do := rapid.IntRange(0, 13).Draw(t, "do"); {
+		case do >= 12 && len(over) > 0:
+			l := rapid.SampledFrom(over).Draw(t, "returned")
+			bid := exchange.Money(rapid.Int64Range(0, 100_000_000).Draw(t, "bid"))
+			j.Append(at, &exchange.LegGivenBack{LeadID: l.lead, Attempt: 1, Test: l.test, Buyer: "acme", Contract: "west", Bid: bid, Payout: exchange.PPM(800_000).Of(bid),
+				Reason: "other", By: exchange.SettledByBuyer, Status: exchange.LeadReturned})
 		case do == 0:
 			j.Append(at, randomTerms(t))
 		case do == 10 && len(clicks) > 0:
@@ -97,6 +102,7 @@ func random(t *rapid.T) (j *fake.Journal, sold uint64) {
 			switch outcome {
 			case exchange.OutcomeAccepted:
 				status = exchange.LeadSold
+				over = append(over, l)
 				if !l.test {
 					sold++
 				}
@@ -111,6 +117,7 @@ func random(t *rapid.T) (j *fake.Journal, sold uint64) {
 			status := exchange.LeadRejected
 			if ok {
 				status = exchange.LeadSold
+				over = append(over, l)
 				if !l.test {
 					sold++
 				}
@@ -149,7 +156,9 @@ func follow(t *rapid.T, j *fake.Journal, troubled bool) (*Attribution, *fake.Spa
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.Use(Config{Affiliates: []Affiliate{{ID: "blog", Postbacks: []Postback{{On: EventLeadSold, URL: "http://t.example/?a={aff_click_id?none}&c={conversion_id}"}}}}})
+		a.Use(Config{Affiliates: []Affiliate{{ID: "blog", Postbacks: []Postback{
+			{On: EventLeadSold, URL: "http://t.example/?a={aff_click_id?none}&c={conversion_id}"}, {On: postback.EventLeadReturned, URL: "http://t.example/r?c={conversion_id}"},
+		}}}})
 		return a
 	}
 	a := fresh()
@@ -430,7 +439,7 @@ func (tr *tracker) config() Config {
 	return Config{
 		Affiliates: []Affiliate{{ID: "blog", Postbacks: []Postback{
 			{On: EventLeadSold, URL: "http://t.example/pb?cid={aff_click_id}&conv={conversion_id}&amount={payout}"},
-			{On: "lead.returned", URL: "http://t.example/never"},
+			{On: postback.EventLeadReturned, URL: "http://t.example/never"},
 		}}},
 		Dial: func(string, string, time.Duration) (net.Conn, error) { return tr.ln.Dial() },
 	}

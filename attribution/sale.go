@@ -14,9 +14,10 @@ const (
 	TriggerAccepted          // a lead was taken to a buyer, and its offer pays for that
 	TriggerConfirmed         // an offer's owner told of an event
 	TriggerReversed          // a credit was taken back
+	TriggerReturned          // a buyer gave the leg back
 )
 
-var triggerWords = [...]string{"sold", "accepted", "confirmed", "reversed"}
+var triggerWords = [...]string{"sold", "accepted", "confirmed", "reversed", "returned"}
 
 // String returns the trigger's word.
 func (t Trigger) String() string {
@@ -228,7 +229,8 @@ type Totals struct {
 	Revenue    exchange.Money   `json:"revenue"`
 	Payout     exchange.Money   `json:"payout"`
 	Uncredited [WhyCount]uint64 `json:"-"`        // sold legs, by Why
-	Reversed   uint64           `json:"reversed"` // credits that were taken back
+	Reversed   uint64           `json:"reversed"` // credits that were taken back, other than by a return
+	Returned   uint64           `json:"returned"` // legs that were given back; Revenue and Payout are less theirs
 	Accepted   Tally            `json:"accepted"` // accepted leads of offers that pay for them
 	Events     Tally            `json:"events"`   // events that offers' owners told
 }
@@ -256,6 +258,19 @@ func (t *Totals) add(s *Sale) {
 		t.Events.add(s.Uncredited)
 		if s.Of > 0 {
 			legs.move(WhyAwaiting, WhyNone)
+		}
+	case TriggerReturned:
+		t.Returned++
+		t.Revenue -= s.Revenue
+		t.Payout -= s.Payout
+		switch {
+		case s.Uncredited == WhyReturned:
+			legs.move(WhyAwaiting, WhyReturned)
+		case s.Credited():
+			legs.move(WhyNone, WhyReturned)
+			if s.IsEvent() {
+				t.Events.move(WhyNone, WhyReturned)
+			}
 		}
 	case TriggerReversed:
 		t.Reversed++

@@ -21,6 +21,7 @@ var whyMeanings = [WhyCount]string{
 	WhyConfirmLate:   "the event came too late after the sale",
 	WhyReversed:      "it was credited, and taken back",
 	WhyOnSale:        "the offer does not pay for acceptance",
+	WhyReturned:      "the buyer gave the leg back",
 }
 
 // Meaning tells the reason in a clause, for people; empty for WhyNone.

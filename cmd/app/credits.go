@@ -23,7 +23,7 @@ type CreditReport struct {
 // was dropped and why, the rule, the result and the notices.
 type CreditDecision struct {
 	Seq         uint64         `json:"seq"`
-	Trigger     string         `json:"trigger"`      // sold, accepted, confirmed, reversed
+	Trigger     string         `json:"trigger"`      // sold, accepted, confirmed, reversed, returned
 	Of          uint64         `json:"of,omitempty"` // the decision that it completes or takes back
 	Leg         uint16         `json:"leg,omitempty"`
 	At          time.Time      `json:"at"`
@@ -39,7 +39,7 @@ type CreditDecision struct {
 	Touches     []CreditTouch  `json:"touches"` // considered, the strongest evidence first
 	Offer       string         `json:"offer,omitempty"`
 	Rule        *CreditRule    `json:"rule,omitempty"` // none if no offer's terms were reached
-	Result      string         `json:"result"`         // credited, reversed, or the reason why nobody is
+	Result      string         `json:"result"`         // credited, reversed, returned, or the reason why nobody is
 	Why         string         `json:"why,omitempty"`  // that reason, in a clause
 	Commission  exchange.Money `json:"commission"`
 	Credits     []CreditPart   `json:"credits,omitempty"`
@@ -142,7 +142,7 @@ func creditDecision(d *attribution.Decision, vault exchange.Vault) CreditDecisio
 		Result: d.Uncredited.String(), Why: d.Uncredited.Meaning(), Commission: d.Amount(),
 	}
 	if d.Credited() {
-		if out.Result = resultCredited; d.Trigger == attribution.TriggerReversed {
+		if out.Result = resultCredited; d.Trigger == attribution.TriggerReversed || d.Trigger == attribution.TriggerReturned {
 			out.Result = d.Trigger.String()
 		}
 	}
