@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"vendue/bidder/adapters/dialect"
 	"vendue/exchange"
 )
 
@@ -95,17 +96,32 @@ func TestAskWireBytes(t *testing.T) {
 	}
 }
 
-// A late answer must not be read by the next ask of the same buyer.
+// A late answer must not be read by the next ask of the same buyer, whatever its format.
 func TestAskLateAnswerIsNobodys(t *testing.T) {
+	for _, encode := range []string{"native", "json", "form"} {
+		t.Run(encode, func(t *testing.T) { lateAnswer(t, encode) })
+	}
+}
+
+func lateAnswer(t *testing.T, encode string) {
+	t.Helper()
 	release := make(chan struct{})
 	s := newStub(t, func(nc net.Conn, r *seen) bool {
-		if strings.Contains(r.body, `"test":true`) { // the first ask
+		if strings.Contains(strings.NewReplacer(`"`, "", ":", "=").Replace(r.body), `test=true`) { // the first ask
 			<-release
 			return ok(`{"bid":99}`)(nc, r)
 		}
 		return ok(`{"bid":1}`)(nc, r)
 	})
-	h := newHouse(t, market(s.url()), TransportConfig{WarmConnsPerHost: 1, ConnsPerHostMax: 1})
+	cfg := market(s.url())
+	if encode != "native" {
+		spec := plainSpec(strings.TrimSuffix(s.url(), "/x?k=1"), encode)
+		reply := &spec.Phases[dialect.Ping].Reply
+		reply.Accept = []dialect.Rule{{Path: dialect.Path{Text: "bid"}, Exists: "true"}}
+		reply.Price.Path.Text = "bid"
+		speak(t, cfg, 0, spec, nil)
+	}
+	h := newHouse(t, cfg, TransportConfig{WarmConnsPerHost: 1, ConnsPerHostMax: 1})
 	h.warmed(t, 1)
 	first := h.newAsk(50 * time.Millisecond)
 	first.Test = true

@@ -31,7 +31,7 @@ const (
 //	tier auction|expected|priority|round_robin|weighted CONTRACT[:WEIGHT]...    (expected: an auction by what bids are worth)
 //	duplicate WITHIN [buyer]
 //
-// A bid is an amount, none, hang or error; a post accept, reject,
+// A bid is an amount, none, hang, duplicate or error; a post accept, reject,
 // repriced, undelivered, unknown, duplicate, busy (409) or hang; a status accept, reject, none or hang. The last of a list stands for all that follow.
 type world struct {
 	market *exchange.Market
@@ -90,6 +90,8 @@ func (b *buyers) Ask(ask *exchange.Ask) {
 		switch word {
 		case "none":
 			a.Reason = exchange.ReasonNoBid
+		case "duplicate":
+			a.Reason = exchange.ReasonDuplicate
 		case "error":
 			a.Reason, a.Detail = exchange.ReasonBuyerError, "not JSON"
 		case "busy":
