@@ -79,6 +79,7 @@ func (w *watched) check(d *apitest.Document) error {
 func TestOperatorsRoutes(t *testing.T) {
 	s := newScene(t)
 	acme := s.buyer("acme", bids(20))
+	s.buyer("asleep", bids(20), "paused: true")
 	s.start()
 	l := s.lead()
 	q := s.quote(&l)
@@ -104,8 +105,14 @@ func TestOperatorsRoutes(t *testing.T) {
 		"/api/live": `"caps"`, "/api/log": `"post_ended"`, "/api/log?from=2&type=conflict": `"conflict"`, "/api/verify": `"faults":0`,
 		"/api/explain/" + q.Get("ping_id").String(): `"candidates"`, "/api/doubt": ids[2], "/api/caps": `"caps"`, "/api/conflicts": ids[0],
 		"/api/credits/" + sold.Get("lead_id").String(): `"touches"`, "/api/postbacks?limit=7": `"counts"`, "/api/postbacks/disabled": "[]",
-		"/debug/pprof/goroutine?debug=1": "goroutine",
+		"/debug/pprof/goroutine?debug=1": "goroutine", "/api/explain/" + sold.Get("lead_id").String() + "?contract=asleep": `"asked":{"contract":"asleep","reason":"paused"`,
 	})
+	told := s.command(0, "explain", "--data", s.dataDir(), "--ping", q.Get("ping_id").String(), "--contract", "asleep").Out
+	for _, want := range []string{"acme won: ", "asleep", "attempt 1 to acme: accepted"} {
+		if !strings.Contains(told, want) {
+			t.Errorf("want %q in:\n%s", want, told)
+		}
+	}
 	s.operatorSays("/api/reconcile", `{"buyer":"acme","assume_rest_unsold_before":"2100-01-01T00:00:00Z"}`, 200, `"assumed":1`)
 	s.operatorSays("/api/conflicts/close", `{"lead_id":"`+ids[0]+`"}`, 200, `"repeated":false`)
 	s.operatorSays("/api/conflicts/close", `{"lead_id":"`+ids[0]+`"}`, 200, `"repeated":true`)

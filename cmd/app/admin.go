@@ -60,7 +60,7 @@ func (a *App) handleAdmin(ctx *fasthttp.RequestCtx, trusted bool) {
 	case path == "/api/verify":
 		a.tellVerify(ctx)
 	case strings.HasPrefix(path, "/api/explain/"):
-		a.explainPing(ctx, strings.TrimPrefix(path, "/api/explain/"))
+		a.explain(ctx, strings.TrimPrefix(path, "/api/explain/"))
 	case path == "/api/reload":
 		if a.operator(ctx, trusted) {
 			a.tellReload(ctx)
@@ -150,27 +150,6 @@ func (a *App) settle(ctx *fasthttp.RequestCtx) {
 	a.api.TellVerdict(ctx, &engine.Verdict{
 		LeadID: lead.Str, BidID: gjson.Get(body, "bid_id").Str, Accepted: accepted.Bool(), By: exchange.SettledByOperator,
 	})
-}
-
-// explainPing tells what the tape holds of an auction.
-func (a *App) explainPing(ctx *fasthttp.RequestCtx, text string) {
-	ping, ok := a.minter.ParsePing(text)
-	if !ok {
-		a.api.WriteProblem(ctx, fasthttp.StatusNotFound, "no such ping")
-		return
-	}
-	a.store.Tape().Flush()
-	record, found, err := a.store.Tape().Find(ping)
-	switch {
-	case err != nil:
-		a.log.Error().Err(err).Msg("cannot read the tape")
-		a.api.WriteProblem(ctx, fasthttp.StatusServiceUnavailable, "the tape cannot be read")
-	case !found:
-		a.api.WriteProblem(ctx, fasthttp.StatusNotFound, "the tape does not hold this ping")
-	default:
-		ctx.SetContentType("application/json")
-		ctx.SetBody(append(record, '\n'))
-	}
 }
 
 // tellLog streams the journal as JSON lines: ?from=SEQ&type=T&follow=1.

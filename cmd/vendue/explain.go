@@ -19,14 +19,24 @@ const leadFileBytesMax = 1 << 20
 
 func explainCommand() *cobra.Command {
 	var config, lead, at string
+	var past pastAuction
 	c := &cobra.Command{
-		Use:   "explain --config FILE --lead FILE.json",
-		Short: "Tell which contracts could see a lead, and why the others not",
+		Use:   "explain (--config FILE --lead FILE.json | --data DIR --ping ID [--contract NAME] [--config FILE])",
+		Short: "Tell which contracts could see a lead, and why the others not; or what was decided of one, and why",
 		Long: "Tell which contracts could see a lead, and why the others not: a line per contract, NAME eligible, or\n" +
-			"NAME REASON detail. FILE.json is a ping's or direct's body. Nothing is asked or sent; caps count as empty.",
-		Example: "  vendue explain --config vendue.yaml --lead lead.json\n  vendue explain --config vendue.yaml --lead lead.json --at 2026-11-26T03:00:00-05:00",
+			"NAME REASON detail. FILE.json is a ping's or direct's body. Nothing is asked or sent; caps count as empty.\n\n" +
+			"With --data, tell from the tape what was asked, bid and decided for a ping_id or lead_id: why the winner won, what came of each\n" +
+			"contract with the numbers behind it, and the rest counted by reason. --contract asks about one that was not asked; where no\n" +
+			"daemon holds DIR, that needs --config.",
+		Example: "  vendue explain --config vendue.yaml --lead lead.json\n  vendue explain --config vendue.yaml --lead lead.json --at 2026-11-26T03:00:00-05:00\n  vendue explain --data ./data --ping 06gzvkq3a8t00g4j1c9x5nd7ew2b8y6m --contract acme-west",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if past.data != "" || past.ping != "" {
+				return past.explain(cmd.OutOrStdout(), config)
+			}
+			if config == "" || lead == "" {
+				return errors.New("expected --config and --lead, or --data and --ping")
+			}
 			now := time.Now()
 			if at != "" {
 				t, err := time.Parse(time.RFC3339, at)
@@ -38,8 +48,11 @@ func explainCommand() *cobra.Command {
 			return explain(cmd.OutOrStdout(), config, lead, now)
 		},
 	}
-	needFlag(c, &config, "config", "the YAML file")
-	needFlag(c, &lead, "lead", "a ping's or direct's body as JSON")
+	c.Flags().StringVar(&config, "config", "", "the YAML file")
+	c.Flags().StringVar(&lead, "lead", "", "a ping's or direct's body as JSON")
+	c.Flags().StringVar(&past.data, "data", "", "the data directory, for a ping that was")
+	c.Flags().StringVar(&past.ping, "ping", "", "its ping_id, or the lead_id of its post")
+	c.Flags().StringVar(&past.contract, "contract", "", "a contract to explain though it was not asked")
 	c.Flags().StringVar(&at, "at", "", "the instant to explain for, RFC 3339; now if not given")
 	return c
 }

@@ -1,6 +1,7 @@
 'use strict';
-// The page asks for /api/live once a second and draws what it is told. Every
-// text from outside enters by textContent; nothing is ever parsed as markup.
+// The page asks for /api/live once a second and draws what it is told, and for
+// /api/explain when somebody enters an id. Every text from outside enters by
+// textContent; nothing is ever parsed as markup.
 (() => {
   const $ = (id) => document.getElementById(id);
 
@@ -437,6 +438,34 @@
     drawAfter(data);
     $('main').classList.remove('stale');
   }
+
+  // ---- why ----
+
+  async function explain() {
+    const id = $('why-id').value.trim();
+    const rows = $('why').tBodies[0];
+    if (id === '') return;
+    let told;
+    try {
+      const query = new URLSearchParams({ contract: $('why-contract').value.trim() });
+      const response = await fetch(`/api/explain/${encodeURIComponent(id)}?${query}`, { cache: 'no-store', signal: AbortSignal.timeout(5000) });
+      told = await response.json();
+    } catch (fault) {
+      told = { detail: 'No answer.' };
+    }
+    rows.replaceChildren();
+    if (!told.why) {
+      put($('why-note'), told.detail || 'No answer.');
+      return;
+    }
+    const why = told.why;
+    put($('why-note'), [why.headline, why.winner, ...why.attempts, ...why.notes].filter(Boolean).join('. '));
+    for (const said of [...why.contracts, ...(why.asked ? [why.asked] : []), ...why.others]) {
+      const row = make('tr', '', rows);
+      for (const text of [said.contract || `${count(said.count)} more`, said.reason, said.said]) make('td', '', row, text);
+    }
+  }
+  for (const id of ['why-id', 'why-contract']) $(id).addEventListener('change', explain);
 
   function lost() {
     const since = latest ? ` since ${clock(latest.now)}` : '';
