@@ -9,6 +9,7 @@ import (
 
 	"vendue/bidder/adapters"
 	"vendue/bidder/adapters/dialect"
+	"vendue/bidder/gate"
 	"vendue/exchange"
 )
 
@@ -35,6 +36,7 @@ type fanOut struct {
 	body    []byte
 	out     []byte
 	looks   looks
+	likes   uint64         // what the lead and its campaign look like, hashed
 	ping    adapters.Ping  // here, since what an adapter is lent would else be allocated each time
 	reply   adapters.Reply // likewise
 	scene   dialect.Scene  // likewise
@@ -56,6 +58,7 @@ type target struct {
 	rest     []byte        // of the question, if the socket was full
 	deadline time.Duration // since the ask's start, like all times here
 	patience time.Duration // when to wait for someone else instead
+	ticket   gate.Ticket
 	retried  bool
 	done     bool
 }
@@ -92,6 +95,7 @@ func (f *fanOut) reset() {
 // scatter sends every question.
 func (f *fanOut) scatter() {
 	now := f.b.t.now()
+	f.likes = featuresOf(f.ask)
 	since, deadline := now.Sub(f.ask.Start), f.ask.Deadline.Sub(f.ask.Start)
 	f.targets = slices.Grow(f.targets, len(f.ask.Contracts))[:len(f.ask.Contracts)]
 	f.left = len(f.targets)
@@ -108,6 +112,9 @@ func (f *fanOut) scatter() {
 		}
 		if !t.end(f.ask).ready(now) {
 			f.finish(t, exchange.Answer{Reason: exchange.ReasonBuyerError, Detail: errNotReady.Error()}, now)
+			continue
+		}
+		if !f.admit(t, since, now) {
 			continue
 		}
 		t.patience = since + 2*time.Duration(c.pace.Load()) + timeLeast
@@ -333,7 +340,10 @@ func (f *fanOut) broken(t *target, fault error, now time.Time) {
 func (f *fanOut) finish(t *target, a exchange.Answer, now time.Time) {
 	a.Elapsed = now.Sub(f.ask.Start)
 	f.ask.Answers[t.at] = a
-	t.c.ms.ended(a.Reason, a.Elapsed)
+	if t.ticket.Admitted {
+		t.c.gate.Ended(&t.ticket, t.c.buyer, &a, now)
+	}
+	t.c.ms.ended(&a)
 	t.done = true
 	f.left--
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vendue/bidder/adapters"
+	"vendue/bidder/gate"
 	"vendue/exchange"
 )
 
@@ -28,6 +29,10 @@ type contract struct {
 	status  [2]*inquiry // nil: the buyer has no status URL
 	secret  []byte
 	ms      *contractMetrics
+	rules   *gate.Rules
+	gate    *gate.State  // the contract's, kept over reloads
+	buyer   *gate.State  // of all of its buyer's contracts; nil: their pings have no limits
+	limits  *gate.Limits // the buyer's
 	pace    atomic.Int64 // how long an answer usually takes, nanoseconds; 0: none came yet
 }
 
@@ -46,6 +51,7 @@ func New(cfg Config, t *Transport) (*Bidder, error) {
 		if err != nil {
 			faults = append(faults, err)
 		}
+		c.keepGate(from, t)
 		b.contracts[i] = c
 	}
 	if len(faults) > 0 {

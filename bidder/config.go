@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"vendue/bidder/adapters/dialect"
+	"vendue/bidder/gate"
 	"vendue/exchange"
 )
 
@@ -24,7 +25,9 @@ type Contract struct {
 	Ping    Endpoint        // empty URL: a standing price, never pinged
 	Post    Endpoint
 	Status  Endpoint // its URLs are a StatusURL's text; empty: the buyer tells nothing of its own accord
-	Secret  []byte   // signs posts by Standard Webhooks 1.0.0 if set
+	Pings   gate.Rules
+	Buyer   gate.Limits // of the pings to all of its buyer's contracts
+	Secret  []byte      // signs posts by Standard Webhooks 1.0.0 if set
 }
 
 // Endpoint is where one phase goes.

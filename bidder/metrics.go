@@ -3,7 +3,6 @@ package bidder
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"vendue/exchange"
 
@@ -42,12 +41,13 @@ type contractMetrics struct {
 var pingEnds = [...]exchange.Reason{
 	exchange.ReasonNone, exchange.ReasonNoBid, exchange.ReasonTimeout,
 	exchange.ReasonBuyerError, exchange.ReasonNoTime, exchange.ReasonConcurrency,
+	exchange.ReasonBreaker, exchange.ReasonPingLimit, exchange.ReasonThrottled,
 }
 
 // saidEnds are the reasons that a buyer of a described format can give beside them.
 var saidEnds = [...]exchange.Reason{
 	exchange.ReasonDuplicate, exchange.ReasonFiltered, exchange.ReasonHours, exchange.ReasonPaused,
-	exchange.ReasonCapContract, exchange.ReasonBudget, exchange.ReasonThrottled,
+	exchange.ReasonCapContract, exchange.ReasonBudget,
 }
 
 func newContractMetrics(ms *metrics.Set, id exchange.ContractID, described bool) *contractMetrics {
@@ -84,11 +84,13 @@ func newContractMetrics(ms *metrics.Set, id exchange.ContractID, described bool)
 }
 
 // ended counts how a ping ended. Only real answers have an answer's time.
-func (m *contractMetrics) ended(reason exchange.Reason, elapsed time.Duration) {
-	m.answers[reason].Inc()
-	switch reason {
+func (m *contractMetrics) ended(a *exchange.Answer) {
+	m.answers[a.Reason].Inc()
+	switch a.Reason {
 	case exchange.ReasonTimeout, exchange.ReasonBuyerError, exchange.ReasonNoTime, exchange.ReasonConcurrency:
 	default:
-		m.answerSeconds.Update(elapsed.Seconds())
+		if !a.Unasked {
+			m.answerSeconds.Update(a.Elapsed.Seconds())
+		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/rs/zerolog"
+
+	"vendue/bidder/gate"
 )
 
 // The transport's own times.
@@ -43,6 +45,7 @@ type Transport struct {
 	mu       sync.Mutex
 	hosts    map[hostKey]*host
 	draining []late
+	gates    map[string]*gate.State // of contracts and buyers, by "contract/ID" and "buyer/ID"
 	closed   bool
 
 	keepers keepers
@@ -82,6 +85,7 @@ func NewTransport(cfg TransportConfig, log zerolog.Logger, ms *metrics.Set) *Tra
 			NextProtos:         []string{"http/1.1"},
 		},
 		hosts: make(map[hostKey]*host),
+		gates: make(map[string]*gate.State),
 		wake:  make(chan struct{}, 1),
 		stop:  make(chan struct{}),
 		done:  make(chan struct{}),

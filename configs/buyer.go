@@ -9,15 +9,20 @@ import (
 )
 
 func (l *loader) buyer(e entry) {
-	t := l.table(e.value, "name", "key_sha256", "caps", "margin", "contracts")
+	t := l.table(e.value, "name", "key_sha256", "caps", "margin", "ping_limits", "contracts")
 	b := &exchange.Buyer{ID: exchange.BuyerID(e.key), Name: l.label(t.opt("name"), e.key)}
 	l.market.Buyers[b.ID] = b
 	l.names.buyers = append(l.names.buyers, e.key)
 	margin := l.marginRule(t.opt("margin"))
 	l.key(t.opt("key_sha256"), "buyers."+e.key, exchange.Principal{Buyer: b})
 	b.Caps = l.caps(t.opt("caps"), owner{"buyer", e.key, exchange.ReasonCapBuyer, exchange.ReasonBudget})
+	first := len(l.cfg.Bidder.Contracts)
 	for _, c := range l.named(t.opt("contracts")) {
 		l.contract(c, b, margin)
+	}
+	limits, contracts := l.pingLimits(t.opt("ping_limits")), l.cfg.Bidder.Contracts[first:]
+	for i := range contracts {
+		contracts[i].Buyer = limits
 	}
 }
 
@@ -65,10 +70,11 @@ func (l *loader) contract(e entry, b *exchange.Buyer, margin exchange.MarginRule
 		}
 	}
 	native := said.format == nativeFormat && t.opt("dialect") == nil
-	said.ping = l.table(t.opt("ping"), "url", "test_url", "headers", "timeout", "max_bid")
+	said.ping = l.table(t.opt("ping"), "url", "test_url", "headers", "timeout", "max_bid", "limits", "breaker", "adaptive", "throttle", "throttle_below")
 	if c.Pinged {
 		c.PingTimeout = l.duration(said.ping.opt("timeout"), 200*time.Millisecond, span{time.Millisecond, bidMax})
 		c.MaxBid = l.price(said.ping.opt("max_bid"))
+		wire.Pings = l.pingRules(&said.ping)
 	}
 	p := l.table(t.need("post"), "url", "test_url", "headers", "timeout", "on_unknown", "idempotent")
 	said.post = p

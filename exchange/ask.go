@@ -6,6 +6,7 @@ import "time"
 // engine fills it, the bidder answers it in place. Contracts and Answers run in parallel.
 type Ask struct {
 	PingID    PingID
+	Campaign  CampaignID
 	Lead      *Lead // ping fields only
 	Sale      SaleKind
 	Test      bool
@@ -18,6 +19,7 @@ type Ask struct {
 // Answer is what one buyer said to an Ask.
 type Answer struct {
 	Reason    Reason // ReasonNone: there is a bid; else no_bid, timeout, buyer_error, no_time or concurrency
+	Unasked   bool   // the house itself held the ping back: breaker, ping_limit, concurrency or throttled
 	Bid       Money
 	Token     string        // the buyer's own reference to the bid, "" if none
 	ExpiresIn time.Duration // 0: not said

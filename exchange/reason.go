@@ -51,6 +51,7 @@ const (
 	ReasonBuyerError
 	ReasonOutbid
 	ReasonTest
+	ReasonPingLimit // last, for numbers stand in files
 
 	ReasonCount // how many there are; not a reason
 )
@@ -95,6 +96,7 @@ var reasonWords = [ReasonCount]string{
 	ReasonBuyerError:         "buyer_error",
 	ReasonOutbid:             "outbid",
 	ReasonTest:               "test",
+	ReasonPingLimit:          "ping_limit",
 }
 
 // String returns the word of API.md, empty for ReasonNone.

@@ -31,7 +31,7 @@ const (
 //	tier auction|expected|priority|round_robin|weighted CONTRACT[:WEIGHT]...    (expected: an auction by what bids are worth)
 //	duplicate WITHIN [buyer]
 //
-// A bid is an amount, none, hang, duplicate or error; a post accept, reject,
+// A bid is an amount, none, hang, duplicate, error or held (the house did not ask); a post accept, reject,
 // repriced, undelivered, unknown, duplicate, busy (409) or hang; a status accept, reject, none or hang. The last of a list stands for all that follow.
 type world struct {
 	market *exchange.Market
@@ -98,6 +98,8 @@ func (b *buyers) Ask(ask *exchange.Ask) {
 			a.Reason = exchange.ReasonConcurrency
 		case "hang":
 			a.Reason, until = exchange.ReasonTimeout, limit
+		case "held":
+			a.Reason, a.Unasked, until = exchange.ReasonBreaker, true, ask.Start
 		default:
 			a.Bid, a.Token, a.ExpiresIn = mustMoney(word), "token-"+string(c.ID), script.expires
 		}

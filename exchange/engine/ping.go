@@ -290,7 +290,7 @@ func (e *Engine) askTier(run *auctionRun, t *terms, tier int, contracts []*excha
 	if len(ask.Contracts) == 0 {
 		return
 	}
-	ask.PingID, ask.Lead, ask.Sale, ask.Test = t.pingID, &t.lead, t.sale, t.test
+	ask.PingID, ask.Campaign, ask.Lead, ask.Sale, ask.Test = t.pingID, t.campaign.ID, &t.lead, t.sale, t.test
 	ask.Start, ask.Deadline = e.Now(), t.deadline
 	if w := t.campaign.Tree.Tiers[tier].Window; w > 0 && ask.Start.Add(w).Before(ask.Deadline) {
 		ask.Deadline = ask.Start.Add(w)
@@ -361,6 +361,10 @@ func (e *Engine) noteTier(run *auctionRun, tier, places int) {
 			if a.Reason == exchange.ReasonDuplicate {
 				run.known = append(run.known, run.ask.Contracts[i].Buyer.ID)
 			}
+			if a.Unasked { // it came no further than those that cannot see the lead
+				run.record.Candidates = append(run.record.Candidates, unasked(run.ask.Contracts[i], tier, a.Reason))
+				continue
+			}
 			note(exchange.Candidate{Contract: run.ask.Contracts[i], Reason: a.Reason, Elapsed: exchange.Millis(a.Elapsed), Detail: a.Detail})
 		}
 	}
@@ -384,6 +388,11 @@ func (e *Engine) noteTier(run *auctionRun, tier, places int) {
 			c.Reason = exchange.ReasonNone
 		}
 	}
+}
+
+// unasked is the record of a contract that the house itself held the ping back from.
+func unasked(c *exchange.Contract, tier int, reason exchange.Reason) exchange.Candidate {
+	return exchange.Candidate{Contract: c, Name: c.ID, Tier: tier, Reason: reason}
 }
 
 // tell hands the record of a finished auction to whoever watches.
