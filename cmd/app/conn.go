@@ -51,11 +51,15 @@ type publicConn struct {
 
 	reading, writing lazyDeadline
 
-	into     []byte // of the read in flight
-	n        int
-	err      error
-	awaited  bool                  // there was nothing to read at first
-	readFunc func(fd uintptr) bool // made once, so that a read allocates nothing
+	into      []byte // of the read in flight
+	n         int
+	err       error
+	awaited   bool                  // there was nothing to read at first
+	readFunc  func(fd uintptr) bool // made once, so that a read allocates nothing
+	from      []byte                // of the write in flight
+	taken     int                   // of it
+	writeErr  error
+	writeFunc func(fd uintptr) bool
 }
 
 func newPublicConn(tcp *net.TCPConn, l *publicListener) (*publicConn, error) {
@@ -64,7 +68,7 @@ func newPublicConn(tcp *net.TCPConn, l *publicListener) (*publicConn, error) {
 		return nil, err
 	}
 	c := &publicConn{TCPConn: tcp, listener: l, rc: rc, turn: make(chan struct{}, 1)}
-	c.readFunc = c.readReady
+	c.readFunc, c.writeFunc = c.readReady, c.writeReady
 	return c, nil
 }
 
@@ -97,7 +101,7 @@ func (c *publicConn) readReady(fd uintptr) bool {
 		c.queue()
 	}
 	for {
-		c.n, c.err = syscall.Read(int(fd), c.into)
+		c.n, c.err = sysRead(fd, c.into)
 		if !errors.Is(c.err, syscall.EINTR) {
 			break
 		}
@@ -110,6 +114,40 @@ func (c *publicConn) readReady(fd uintptr) bool {
 	c.n = max(c.n, 0)
 	if !c.awaited {
 		c.queue()
+	}
+	return true
+}
+
+// Write writes by the deadline, or up to deadlineSlack before it.
+func (c *publicConn) Write(p []byte) (int, error) {
+	if c.writing.due() {
+		if err := c.TCPConn.SetWriteDeadline(c.writing.armed); err != nil {
+			return 0, err
+		}
+	}
+	c.from, c.taken, c.writeErr = p, 0, nil
+	err := c.rc.Write(c.writeFunc)
+	c.from = nil
+	if err == nil && c.writeErr != nil {
+		err = &net.OpError{Op: "write", Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError("write", c.writeErr)}
+	}
+	return c.taken, err
+}
+
+// writeReady is called at first, and again each time there may be room.
+func (c *publicConn) writeReady(fd uintptr) bool {
+	for c.taken < len(c.from) {
+		n, err := sysWrite(fd, c.from[c.taken:])
+		switch {
+		case err == nil:
+			c.taken += n
+		case errors.Is(err, syscall.EINTR):
+		case errors.Is(err, syscall.EAGAIN):
+			return false
+		default:
+			c.writeErr = err
+			return true
+		}
 	}
 	return true
 }

@@ -40,13 +40,3 @@ func (c *publicConn) SetWriteDeadline(t time.Time) error {
 	c.writing.want = t
 	return nil
 }
-
-// Write writes by the deadline, or up to deadlineSlack before it.
-func (c *publicConn) Write(p []byte) (int, error) {
-	if c.writing.due() {
-		if err := c.TCPConn.SetWriteDeadline(c.writing.armed); err != nil {
-			return 0, err
-		}
-	}
-	return c.TCPConn.Write(p)
-}

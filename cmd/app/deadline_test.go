@@ -1,7 +1,10 @@
 package app
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"testing"
@@ -72,5 +75,53 @@ func TestDeadlinesOfSellers(t *testing.T) {
 	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("a write past its deadline: %v", err)
+	}
+}
+
+// An answer larger than the socket's room arrives whole, and who hung up is an error.
+func TestLongAnswersArriveWhole(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := (&publicListener{Listener: ln}).Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	sent := make([]byte, 16<<20)
+	for i := range sent {
+		sent[i] = byte(i * i >> 8)
+	}
+	wrote := make(chan error, 1)
+	go func() {
+		n, err := c.Write(sent)
+		if err == nil && n != len(sent) {
+			err = fmt.Errorf("wrote %d of %d bytes", n, len(sent))
+		}
+		wrote <- err
+	}()
+	got := make([]byte, len(sent))
+	_ = client.SetReadDeadline(time.Now().Add(30 * time.Second))
+	if _, err := io.ReadFull(client, got); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-wrote; err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, sent) {
+		t.Fatal("the answer came mangled")
+	}
+	_ = client.Close()
+	for err = nil; err == nil; {
+		_, err = c.Write(sent[:4096])
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("a write to who hung up: %v", err)
 	}
 }
