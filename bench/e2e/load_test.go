@@ -65,7 +65,7 @@ func (s *scene) storm(times int, able, before *tally) {
 	const window, conns, lasts = 250 * time.Millisecond, 2000, 4 * time.Second
 	t := s.t
 	shed := s.metrics()["vendue_app_shed_total"]
-	late := lateness(t)
+	late := machineLateness(t)
 	past := storm{s.cfg.Listen, conns, conns * time.Second / time.Duration(times*max(able.served, 1)), lasts}
 	r := past.run(t)
 	noise := late()
@@ -73,15 +73,20 @@ func (s *scene) storm(times int, able, before *tally) {
 	if r.shed == 0 || r.served == 0 || r.unsold+r.odd+r.lost > 0 {
 		t.Errorf("want some served, some turned away and nothing else: %s; %s", r, r.example)
 	}
-	// The storm, its buyers and the exchange share one machine, and each hop of an auction may wait as long as a timer does.
-	if bound := window + 10*time.Millisecond + 3*noise; at(r.own, .99) > bound {
-		t.Errorf("what was let in took %s by the exchange's clock, want at most %s", at(r.own, .99), bound)
+	// Whoever is let in is answered by the window's end and what a process that does nothing learns of it too late.
+	margin, recovery := 10*time.Millisecond+noise, 2*time.Second
+	if house.Race {
+		margin, recovery = 10*margin, 5*recovery // the detector makes everything several times slower
 	}
-	if p50, bound := at(r.shedTook, .5), 100*time.Millisecond+3*noise; p50 > bound {
-		t.Errorf("to be turned away took %s, want at most %s", p50, bound)
+	if p99 := at(r.own, .99); p99 > window+margin {
+		t.Errorf("what was let in took %s by the exchange's clock, want at most %s", p99, window+margin)
+	}
+	// By the clock of a load that has one of the two processors and is as late as its own queue.
+	if p50, p99 := at(r.shedTook, .5), at(r.shedTook, .99); p50 > 10*margin || p99 > 2*window+margin {
+		t.Errorf("to be turned away took %s, p99 %s, want at most %s and %s", p50, p99, 10*margin, 2*window+margin)
 	}
 	began := time.Now()
-	s.eventually(10*time.Second, "all is as it was", func() bool {
+	s.eventually(recovery, "all is as it was", func() bool {
 		soon := storm{s.cfg.Listen, 1, 5 * time.Millisecond, 250 * time.Millisecond}
 		r := soon.run(t)
 		return r.shed+r.unsold+r.odd+r.lost == 0 && at(r.took, .5) < 2*at(before.took, .5)+5*time.Millisecond

@@ -210,6 +210,6 @@ func at(sorted []time.Duration, p float64) time.Duration {
 }
 
 func (a *tally) String() string {
-	return fmt.Sprintf("served %d (%d without a bid, p50 %s, p99 %s, longest %s; p99 by the exchange's clock %s), shed %d (p50 %s, p99 %s), odd %d, lost %d",
-		a.served, a.unsold, at(a.took, .5), at(a.took, .99), at(a.took, 1), at(a.own, .99), a.shed, at(a.shedTook, .5), at(a.shedTook, .99), a.odd, a.lost)
+	return fmt.Sprintf("served %d (%d without a bid, p50 %s, p99 %s, longest %s; p99 by the exchange's clock %s, longest %s), shed %d (p50 %s, p99 %s), odd %d, lost %d",
+		a.served, a.unsold, at(a.took, .5), at(a.took, .99), at(a.took, 1), at(a.own, .99), at(a.own, 1), a.shed, at(a.shedTook, .5), at(a.shedTook, .99), a.odd, a.lost)
 }

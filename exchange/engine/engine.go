@@ -142,6 +142,7 @@ type Engine struct {
 	snapshot uint64 // seq of the last snapshot saved
 
 	quotes   *book.Quotes
+	late     lateness
 	claims   *book.Claims
 	resolver *resolver
 	inFlight atomic.Int64

@@ -49,6 +49,7 @@ func newMetrics(set *metrics.Set, e *Engine) (m engineMetrics) {
 	m.notKept = set.NewCounter("vendue_engine_reposts_not_kept_total")
 	gauge := func(name string, fn func() float64) { set.NewGauge(name, fn) }
 	gauge("vendue_engine_in_flight", func() float64 { return float64(e.inFlight.Load()) })
+	gauge("vendue_engine_late_seconds", func() float64 { return e.late.now().Seconds() })
 	gauge("vendue_engine_quotes", func() float64 { n, _ := e.quotes.Size(); return float64(n) })
 	gauge("vendue_engine_quotes_bytes", func() float64 { _, n := e.quotes.Size(); return float64(n) })
 	gauge("vendue_engine_in_doubt", func() float64 { n, _ := e.InDoubt(); return float64(n) })

@@ -145,13 +145,14 @@ func (e *Engine) hashValues(values []exchange.Value) uint64 {
 	return h.Sum64()
 }
 
-// bidDeadline is the instant the last bid counts: arrival and the shorter of the window and the seller's wish, less our own reserve.
+// bidDeadline is the instant the last bid counts: arrival and the shorter of the window and
+// the seller's wish, less our own reserve and what auctions miss their end by just now.
 func (e *Engine) bidDeadline(c *exchange.Campaign, arrival time.Time, maxWait time.Duration) time.Time {
 	wait := c.Window
 	if maxWait > 0 && maxWait < wait {
 		wait = maxWait
 	}
-	return arrival.Add(wait - min(e.cfg.Reserve, wait/4))
+	return arrival.Add(wait - min(e.cfg.Reserve, wait/4) - min(e.late.now(), wait/4))
 }
 
 func (e *Engine) auctionFor(req *PingRequest, hash uint64) PingAnswer {
@@ -169,6 +170,8 @@ func (e *Engine) auctionFor(req *PingRequest, hash uint64) PingAnswer {
 	if run.reason == exchange.ReasonNone {
 		ans.Quote = e.openQuote(req, &t, run, hash)
 	}
+	now := e.Now()
+	e.late.note(now, now.Sub(t.deadline))
 	e.tell(run, &t)
 	return ans
 }
