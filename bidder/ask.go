@@ -295,7 +295,7 @@ func (f *fanOut) answer(t *target, now time.Time) {
 	t.conn.host.release(t.conn, now)
 	t.conn = nil
 	t.c.took(now.Sub(f.ask.Start))
-	f.finish(t, exchange.Answer{Reason: bid.Reason, Bid: bid.Price, Token: bid.Token, ExpiresIn: bid.ExpiresIn, Detail: bid.Detail}, now)
+	f.finish(t, exchange.Answer{Reason: bid.Reason, Bid: bid.Price, Shared: bid.Shared, Token: bid.Token, ExpiresIn: bid.ExpiresIn, Detail: bid.Detail}, now)
 }
 
 // expire gives up on a buyer whose time is over. Its answer may still come, so

@@ -34,13 +34,13 @@ func (l *loader) contract(e entry, b *exchange.Buyer, margin exchange.MarginRule
 	l.contracts[id] = e.pos
 	l.names.contracts = append(l.names.contracts, e.key)
 	t := l.table(e.value, "vertical", "sale", "paused", "where", "hours", "caps", "price", "ping", "post", "status", "settle", "format", "dialect", "vars", "map", "auth", "secret", "bid_weight", "margin",
-		"return_within", "return_reasons", "return_frees")
+		"max_legs", "shared_price", "return_within", "return_reasons", "return_frees")
 	c := &exchange.Contract{
 		ID:       id,
 		Index:    len(l.market.Contracts),
 		Buyer:    b,
 		Vertical: l.verticalOf(t.need("vertical")),
-		Sale:     exchange.SaleKind(l.word(t.opt("sale"), 0, "exclusive", "shared") + 1),
+		Sale:     exchange.SaleKind((l.word(t.opt("sale"), 0, "exclusive", "shared", "any") + 1) % 3),
 		Paused:   l.boolean(t.opt("paused")),
 		Hours:    l.hours(t.opt("hours")),
 		Caps:     l.caps(t.opt("caps"), owner{"contract", e.key, exchange.ReasonCapContract, exchange.ReasonBudget}),
@@ -51,6 +51,7 @@ func (l *loader) contract(e entry, b *exchange.Buyer, margin exchange.MarginRule
 	if c.Margin = margin; t.opt("margin") != nil {
 		c.Margin = l.marginRule(t.opt("margin"))
 	}
+	l.shared(t, c)
 	c.BidWeight = l.weight(t.opt("bid_weight"))
 	switch {
 	case c.Pinged && t.opt("price") != nil:

@@ -44,7 +44,7 @@ func (l *loader) campaign(e entry, s *exchange.Seller, seller table) {
 	}
 	l.campaigns[id] = e.pos
 	t := l.table(e.value, "vertical", "tree", "window", "post_wait", "quote_ttl", "floor", "margin", "margin_min", "buyer_margins", "rate",
-		"attempts", "show_buyers", "consent", "caps", "skins", "spec_sha256")
+		"attempts", "max_legs", "shared_floor", "show_buyers", "consent", "caps", "skins", "spec_sha256")
 	c := &exchange.Campaign{
 		ID:              id,
 		Seller:          s,
@@ -55,6 +55,8 @@ func (l *loader) campaign(e entry, s *exchange.Seller, seller table) {
 		QuoteTTL:        l.duration(t.opt("quote_ttl"), 5*time.Minute, span{time.Second, 24 * time.Hour}),
 		Floor:           l.money(t.opt("floor"), 0),
 		Attempts:        int(l.integer(t.opt("attempts"), 0, 1, 1000)),
+		LegsMax:         int(l.integer(t.opt("max_legs"), 0, 1, legsMax)),
+		SharedFloor:     l.price(t.opt("shared_floor")),
 		ShowBuyers:      l.boolean(t.opt("show_buyers")),
 		ConsentRequired: l.word(t.opt("consent"), 0, "optional", "required") == 1,
 		Caps:            l.caps(t.opt("caps"), owner{"campaign", e.key, exchange.ReasonCapCampaign, exchange.ReasonCapCampaign}),

@@ -21,6 +21,7 @@ type Answer struct {
 	Reason    Reason // ReasonNone: there is a bid; else no_bid, timeout, buyer_error, no_time or concurrency
 	Unasked   bool   // the house itself held the ping back: breaker, ping_limit, concurrency or throttled
 	Bid       Money
+	Shared    Money         // of a contract that sells either way: its bid for a place among several buyers; 0: none
 	Token     string        // the buyer's own reference to the bid, "" if none
 	ExpiresIn time.Duration // 0: not said
 	Elapsed   time.Duration // from Start to the answer, or to giving up
@@ -35,6 +36,7 @@ type Delivery struct {
 	Contract *Contract
 	Token    string
 	Price    Money // the bid: what the buyer pays
+	Sale     SaleKind
 	Lead     *Lead // every field, personal ones too
 	Consent  *Consent
 	Test     bool

@@ -171,8 +171,9 @@ type PostStarted struct {
 	Margin    Margin     `json:"margin"` // the rule that stood behind the quote
 	OnUnknown OnUnknown  `json:"on_unknown,omitempty"`
 	Holds     []Hold     `json:"holds,omitempty"`
-	Token     Sealed     `json:"token,omitempty"` // the buyer's own reference to the bid, where its status URL asks for it
-	Turn      Turn       `json:"turn,omitzero"`   // that the attempt takes, where its tier picks by turns
+	Token     Sealed     `json:"token,omitempty"`    // the buyer's own reference to the bid, where its status URL asks for it
+	Turn      Turn       `json:"turn,omitzero"`      // that the attempt takes, where its tier picks by turns
+	LegsMax   uint16     `json:"legs_max,omitempty"` // of a shared sale: the buyers that may have the lead at most
 }
 
 // Turn says in which tier a post is its contract's turn, and with which weight. Weight 0: it is nobody's.

@@ -133,7 +133,10 @@ func (c *Consent) Allows(name string) bool {
 // SaleKind says to how many buyers a lead may go.
 type SaleKind uint8
 
-// The kinds. SaleAny is a seller's wish, never a contract's or a leg's kind.
+// LegsDefault is how many buyers share a lead at most where neither seller nor campaign says.
+const LegsDefault = 3
+
+// The kinds. SaleAny is a seller's wish or what a contract sells, never a leg's kind.
 const (
 	SaleAny SaleKind = iota
 	SaleExclusive

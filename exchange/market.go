@@ -55,8 +55,10 @@ type Campaign struct {
 	MarginBy        map[BuyerID]MarginRule // for single buyers, whatever their contracts say
 	PingsPerSecond  int                    // 0: no limit
 	PostsPerSecond  int
-	Attempts        int  // buyers that a lead is posted to at most; 0: as many as fit in the wait
-	ShowBuyers      bool // whether bids carry buyer_name
+	LegsMax         int   // buyers that may share a lead at most; 0: what the seller says, or LegsDefault
+	SharedFloor     Money // least price of one leg of a shared sale; 0: Floor
+	Attempts        int   // buyers that a lead is posted to at most; 0: as many as fit in the wait
+	ShowBuyers      bool  // whether bids carry buyer_name
 	ConsentRequired bool
 	Caps            []Cap
 }
@@ -93,12 +95,14 @@ type Contract struct {
 	Index    int
 	Buyer    *Buyer
 	Vertical *Vertical
-	Sale     SaleKind
+	Sale     SaleKind // SaleAny: it sells either way, at a price for each
+	LegsMax  int      // the most buyers that it shares a lead with, itself counted; 0: no bound of its own
 	Paused   bool
 	Where    []Condition
 	Hours    Hours
 	Caps     []Cap
 	Price    Money // a standing price: such a contract is never pinged
+	Shared   Money // of SaleAny with a standing price: the price of a place among several
 	Pinged   bool  // has a ping of its own; exactly one of Price and Pinged
 	CanTest  bool  // the buyer can tell a test from a live lead
 
@@ -119,6 +123,14 @@ type Contract struct {
 	ReturnFrees   bool          // and its caps get back what it took
 	SettleAs      SettleAs
 	SettleAfter   time.Duration // from the start of the attempt
+}
+
+// PriceAs returns a contract's standing price in a kind of sale, 0 if it has none.
+func (c *Contract) PriceAs(sale SaleKind) Money {
+	if c.Sale == SaleAny && sale == SaleShared {
+		return c.Shared
+	}
+	return c.Price
 }
 
 // ConditionKind is the shape of a filter's test.

@@ -34,7 +34,7 @@ var (
 // versionOf returns the version in which events of a kind are written. Older ones are read for ever.
 //
 //	post_ended 2: with no_time
-//	post_started 2: with the token; 3: with cookie and coupon; 4: with the turn
+//	post_started 2: with the token; 3: with cookie and coupon; 4: with the turn and legs_max
 //	lead_refused 2: with cookie and coupon
 //	offer_set 2: with the finer terms
 //	click 2: with view, prev and coupon

@@ -121,6 +121,7 @@ func TestOlderRecords(t *testing.T) {
 	third := *started
 	third.Lead = filled(exchange.KindPostStarted).(*exchange.PostStarted).Lead
 	third.Turn, started.Turn = exchange.Turn{}, exchange.Turn{}
+	third.LegsMax, started.LegsMax = 0, 0
 	first := *started
 	first.Token = nil
 	refused := filled(exchange.KindLeadRefused).(*exchange.LeadRefused)

@@ -85,6 +85,27 @@ func (t *story) post(ev *exchange.PostEnded, fault func(string, ...any)) {
 	t.lax[ev.Attempt-1] = ev.Outcome == exchange.OutcomeUnknown && leg.OnUnknown == exchange.OnUnknownContinue
 }
 
+// shared checks that a lead never has more buyers than its sale allows, and none twice.
+func (t *story) shared(fault func(string, ...any)) {
+	have, most := 0, 0
+	for i := range t.view.Legs {
+		leg := &t.view.Legs[i]
+		if leg.Sale != exchange.SaleShared || leg.LegsMax == 0 || leg.Status == exchange.LegRejected {
+			continue
+		}
+		have++
+		most = int(leg.LegsMax)
+		for k := range i {
+			if other := &t.view.Legs[k]; other.Buyer == leg.Buyer && other.Status != exchange.LegRejected {
+				fault("buyer %s has attempts %d and %d", leg.Buyer, other.Attempt, leg.Attempt)
+			}
+		}
+	}
+	if have > most {
+		fault("%d buyers have the lead or may, of %d at most", have, most)
+	}
+}
+
 func (t *story) givenBack(ev *exchange.LegGivenBack, fault func(string, ...any)) {
 	switch leg := t.view.Leg(ev.Attempt); {
 	case leg == nil || leg.Status != exchange.LegSold:
@@ -111,6 +132,7 @@ func (t *story) invariant(fault func(string, ...any)) {
 	if held > 1 {
 		fault("exclusive, and %d attempts are sold or in doubt", held)
 	}
+	t.shared(fault)
 	if t.view.Status == exchange.LeadSold && sold == 0 {
 		fault("sold, and no attempt is")
 	}

@@ -156,6 +156,7 @@ func walkStarted(w *wire, ev *exchange.PostStarted) {
 		text(w, &ev.Turn.Tree)
 		unsigned(w, &ev.Turn.Tier)
 		unsigned(w, &ev.Turn.Weight)
+		unsigned(w, &ev.LegsMax)
 	}
 }
 

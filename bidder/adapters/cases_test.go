@@ -69,7 +69,11 @@ func lead() *exchange.Lead {
 
 func question(d *datadriven.TestData) (*exchange.Ask, *exchange.Contract) {
 	ask := &exchange.Ask{Lead: lead(), Sale: exchange.SaleAny, Test: d.HasArg("test")}
-	return ask, &exchange.Contract{ID: "acme-west", Sale: exchange.SaleExclusive, MaxBid: 60 * exchange.Micro}
+	terms := &exchange.Contract{ID: "acme-west", Sale: exchange.SaleExclusive, MaxBid: 60 * exchange.Micro}
+	if d.HasArg("any") {
+		terms.Sale = exchange.SaleAny
+	}
+	return ask, terms
 }
 
 func delivery(d *datadriven.TestData) *exchange.Delivery {
@@ -105,7 +109,11 @@ func valid(body []byte) string {
 func showBid(b Bid) string {
 	switch b.Reason {
 	case exchange.ReasonNone:
-		return fmt.Sprintf("bid %s token=%q expires=%s", b.Price, shorten(b.Token), b.ExpiresIn)
+		out := fmt.Sprintf("bid %s token=%q expires=%s", b.Price, shorten(b.Token), b.ExpiresIn)
+		if b.Shared > 0 {
+			out += " shared=" + b.Shared.String()
+		}
+		return out
 	default:
 		return strings.TrimSpace(b.Reason.String() + " " + b.Detail)
 	}

@@ -53,6 +53,7 @@ type Ping struct {
 type Bid struct {
 	Reason    exchange.Reason // ReasonNone: there is a bid; else no_bid or buyer_error
 	Price     exchange.Money
+	Shared    exchange.Money // of a contract that sells either way: for a place among several buyers; 0: none
 	Token     string
 	ExpiresIn time.Duration // 0: not said
 	Detail    string        // of a buyer_error: what was wrong

@@ -110,7 +110,13 @@ func (n *native) ReadPing(r *Reply, terms *exchange.Contract) Bid {
 	if fault != "" {
 		return buyerError(fault)
 	}
-	if out == 0 {
+	var shared exchange.Money
+	if terms.Sale == exchange.SaleAny && got[3].given {
+		if shared, fault = readBid(got[3], terms.MaxBid); fault != "" {
+			return buyerError("shared_" + fault)
+		}
+	}
+	if out == 0 && shared == 0 {
 		return Bid{Reason: exchange.ReasonNoBid}
 	}
 	text, ok := textOf(token, TokenBytesMax)
@@ -121,7 +127,7 @@ func (n *native) ReadPing(r *Reply, terms *exchange.Contract) Bid {
 	if !ok {
 		return buyerError("expires_in: expected a number of seconds above 0")
 	}
-	return Bid{Price: out, Token: strings.Clone(text), ExpiresIn: life}
+	return Bid{Price: out, Shared: shared, Token: strings.Clone(text), ExpiresIn: life}
 }
 
 func readBid(v value, maxBid exchange.Money) (exchange.Money, string) {
@@ -184,7 +190,7 @@ func textOf(v value, bytesMax int) (string, bool) {
 
 // The fields of the two answers, in the order that their readers take them.
 var (
-	pingNames = names{"bid", "token", "expires_in"}
+	pingNames = names{"bid", "token", "expires_in", "shared_bid"}
 	postNames = names{"accepted", "id", "redirect_url", "price", "reason"}
 )
 

@@ -68,22 +68,35 @@ func appendQuote(dst []byte, ans *engine.PingAnswer, currency string, now time.T
 	dst = strconv.AppendInt(dst, int64((left+time.Second-1)/time.Second), 10)
 	dst = append(dst, `,"sale":"`...)
 	dst = append(dst, q.Sale.String()...)
-	dst = append(dst, `","bids":[{"bid_id":"`...)
-	dst = exchange.AppendBidID(dst, q.PingID, 1)
+	dst = append(dst, `","bids":[`...)
+	for i := range q.Legs[:q.Places] {
+		dst = appendBid(dst, ans, i)
+	}
+	dst = append(dst, ']')
+	if ans.Cached {
+		dst = append(dst, `,"cached":true`...)
+	}
+	return appendEnd(dst, ans.Elapsed.Milliseconds(), q.Test)
+}
+
+// appendBid appends one of the legs that a quote's price is the sum of.
+func appendBid(dst []byte, ans *engine.PingAnswer, i int) []byte {
+	q := ans.Quote
+	if i > 0 {
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `{"bid_id":"`...)
+	dst = exchange.AppendBidID(dst, q.PingID, exchange.LegNo(i+1))
 	dst = append(dst, `","price":`...)
-	dst = q.Price.Append(dst)
+	dst = q.Legs[i].Payout.Append(dst)
 	dst = append(dst, `,"sale":"`...)
 	dst = append(dst, q.Sale.String()...)
 	dst = append(dst, '"')
 	if q.Campaign.ShowBuyers {
 		dst = append(dst, `,"buyer_name":`...)
-		dst = gjson.AppendJSONString(dst, q.Legs[0].Contract.Buyer.Name)
+		dst = gjson.AppendJSONString(dst, q.Legs[i].Contract.Buyer.Name)
 	}
-	dst = append(dst, `}]`...)
-	if ans.Cached {
-		dst = append(dst, `,"cached":true`...)
-	}
-	return appendEnd(dst, ans.Elapsed.Milliseconds(), q.Test)
+	return append(dst, '}')
 }
 
 // appendNoQuote is the answer to a ping without a price.
@@ -96,13 +109,19 @@ func appendNoQuote(dst []byte, ans *engine.PingAnswer, test bool) []byte {
 	return appendEnd(dst, ans.Elapsed.Milliseconds(), test)
 }
 
+// statusOf is how a seller is told that a lead stands: while attempts are under
+// way it is pending, or sold if one of its legs is.
+func statusOf(v *exchange.LeadView) exchange.LeadStatus {
+	if v.Status != exchange.LeadOpen {
+		return v.Status
+	}
+	return v.StatusWith(0, exchange.LegPending)
+}
+
 // appendLead is a post's answer. It is a function of the lead's events alone:
 // the same events give the same bytes, before and after any crash.
 func (a *API) appendLead(dst []byte, v *exchange.LeadView) ([]byte, error) {
-	status := v.Status
-	if status == exchange.LeadOpen {
-		status = exchange.LeadPending
-	}
+	status := statusOf(v)
 	dst = append(dst, `{"status":"`...)
 	dst = append(dst, status.String()...)
 	dst = append(dst, '"')
@@ -128,7 +147,7 @@ func (a *API) appendLead(dst []byte, v *exchange.LeadView) ([]byte, error) {
 
 // appendSale appends what was paid and the legs: sold ones first, then by attempt.
 func (a *API) appendSale(dst []byte, v *exchange.LeadView, status exchange.LeadStatus) ([]byte, error) {
-	final := status != exchange.LeadPending
+	final := v.Status != exchange.LeadPending && v.Status != exchange.LeadOpen
 	legs := make([]byte, 0, 256)
 	redirect := ""
 	for _, want := range [...]exchange.LegStatus{exchange.LegSold, exchange.LegPending, exchange.LegReturned, exchange.LegRejected} {

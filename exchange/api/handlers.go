@@ -46,7 +46,7 @@ func (a *API) readPing(c *call, phase schema.Phase) (*body, *engine.PingRequest,
 	}
 	return b, &engine.PingRequest{
 		Snap: c.snap, Campaign: campaign, Arrival: c.arrival, Ref: b.ref, MinPrice: b.minPrice, MaxWait: b.maxWait,
-		Sale: b.sale, Test: b.test || c.principal.Test, Source: b.source, Consent: b.consent, Values: values, Bytes: len(b.text),
+		Sale: b.sale, MaxLegs: b.maxLegs, Test: b.test || c.principal.Test, Source: b.source, Consent: b.consent, Values: values, Bytes: len(b.text),
 	}, true
 }
 
@@ -141,7 +141,7 @@ func (a *API) tellLead(c *call, view *exchange.LeadView) {
 		return
 	}
 	status := 200
-	if view.Status == exchange.LeadOpen || view.Status == exchange.LeadPending {
+	if statusOf(view) == exchange.LeadPending {
 		status = 202
 	}
 	a.json(c.ctx, status, out)

@@ -22,7 +22,7 @@ var (
 // TestHTTP plays requests and shows the whole answers. Ids are shown as $1, $2, .. and stand for themselves in later requests.
 //
 //	METHOD PATH [key=none|seller|test|buyer|other] [type=json|form|none|TYPE] [idem=KEY] [x-api-key=KEY] [accept=TYPE]
-//	market [pings=N] | buyer OUTCOME | break | advance D | drain
+//	market [pings=N] [shared] | buyer OUTCOME | break | advance D | drain
 func TestHTTP(t *testing.T) { datadriven.Walk(t, "testdata/http", play) }
 
 // TestSkins plays foreign requests; north-auto has every skin.
@@ -33,6 +33,19 @@ func play(t *testing.T, path string) {
 		c := &conversation{house: newHouse(t, nil), names: map[string]string{}}
 		datadriven.RunTest(t, path, c.run)
 	})
+}
+
+// shareOut makes the market's contract one of two that share leads.
+func shareOut(m *exchange.Market, tree *exchange.Tree) {
+	if len(tree.Tiers[0].Contracts) > 1 {
+		return // the other campaign's tree, too
+	}
+	first := tree.Tiers[0].Contracts[0]
+	first.Sale = exchange.SaleShared
+	second := *first
+	second.ID, second.Buyer = "east", &exchange.Buyer{ID: "zenith", Name: "Zenith"}
+	m.ByName[second.ID] = &second
+	tree.Tiers[0].Contracts = append(tree.Tiers[0].Contracts, &second)
 }
 
 type conversation struct {
@@ -46,6 +59,9 @@ func (c *conversation) run(t *testing.T, d *datadriven.TestData) string {
 		c.house = newHouse(t, func(m *exchange.Market) {
 			for _, campaign := range m.Campaigns {
 				d.MaybeScanArgs(t, "pings", &campaign.PingsPerSecond)
+				if d.HasArg("shared") {
+					shareOut(m, campaign.Tree)
+				}
 			}
 		})
 	case "buyer":

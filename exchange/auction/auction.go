@@ -31,6 +31,7 @@ type Bid struct {
 	Tier      int
 	Place     int // in the tier's listed order
 	Amount    exchange.Money
+	Shared    exchange.Money // of a contract that sells either way: its price for a place among several
 	Token     string
 	ExpiresIn time.Duration
 }

@@ -54,6 +54,8 @@ func Rank(prospects []Prospect) {
 type Plan struct {
 	best []exchange.Money
 	took []bool
+
+	among, chosen []Prospect
 }
 
 // Choose moves to the front of prospects, which are in the order of Rank, the at

@@ -254,9 +254,12 @@ func (b *Book) Apply(e exchange.Entry) {
 func (b *Book) start(at int64, ev *exchange.PostStarted) {
 	legs := b.open[ev.LeadID]
 	for i := range legs {
-		if legs[i].Sale == exchange.SaleExclusive && (!legs[i].Unknown || legs[i].OnUnknown != exchange.OnUnknownContinue) {
+		if (legs[i].Sale == exchange.SaleExclusive || ev.Sale == exchange.SaleExclusive) && (!legs[i].Unknown || legs[i].OnUnknown != exchange.OnUnknownContinue) {
 			panic(fmt.Sprintf("BUG: attempt %d of lead %s while attempt %d may be sold", ev.Attempt, ev.LeadID, legs[i].Attempt))
 		}
+	}
+	if ev.LegsMax > 0 && len(legs) >= int(ev.LegsMax) {
+		panic(fmt.Sprintf("BUG: attempt %d of lead %s where %d of %d may be sold", ev.Attempt, ev.LeadID, len(legs), ev.LegsMax))
 	}
 	for i := range ev.Holds {
 		h := &ev.Holds[i]

@@ -103,6 +103,9 @@ func (e *evidence) ended(at int64, leg *OpenLeg, ev *exchange.PostEnded) {
 		tallyOf(e.posts, oddsKey{Contract: leg.Contract}).Ended(at, ev.Outcome)
 		tallyOf(e.posts, oddsKey{leg.Contract, campaign}).Ended(at, ev.Outcome)
 	}
+	if leg.Sale == exchange.SaleShared {
+		return // whether another one follows says little: there are others at the same time
+	}
 	if ev.Outcome == exchange.OutcomeRejected || ev.Outcome == exchange.OutcomeNotDelivered {
 		switch {
 		case ev.Status == exchange.LeadOpen:

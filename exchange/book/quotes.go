@@ -22,6 +22,7 @@ type Quote struct {
 	Consent  exchange.Consent
 	Tier     int        // of the tree; the legs are its bids
 	Legs     []QuoteLeg // best first; leg n has LegNo n+1
+	Places   int        // how many of them the price promises: the first if exclusive, as many as share it if shared
 	Price    exchange.Money
 	Opened   time.Time
 	Expires  time.Time

@@ -17,6 +17,9 @@ func (j *journey) deliver() PostAnswer {
 		panic("BUG: two journeys of lead " + j.leadID.String())
 	}
 	defer e.claims.Release(claim)
+	if j.legsMax > 0 {
+		return j.share()
+	}
 	c, w, err := j.start()
 	if err != nil {
 		return faulted(exchange.ReasonJournalUnavailable)
@@ -130,7 +133,7 @@ func (j *journey) delivery(c *candidate) exchange.Delivery {
 		deadline = j.waitEnd
 	}
 	return exchange.Delivery{
-		LeadID: j.leadID, PingID: j.pingID, Leg: c.leg, Contract: c.contract, Token: c.token, Price: c.bid,
+		LeadID: j.leadID, PingID: j.pingID, Leg: c.leg, Contract: c.contract, Token: c.token, Price: c.bid, Sale: j.sale,
 		Lead: &j.lead, Consent: &j.consent, Test: j.facts.Test, Deadline: deadline,
 	}
 }
@@ -140,8 +143,14 @@ func (j *journey) post(d *exchange.Delivery) exchange.Receipt {
 	if j.script != scriptNone {
 		return j.script.post(d)
 	}
-	r := j.snap.Bidders.Post(d)
+	r := j.hand(d)
 	j.waited += r.Elapsed
+	return r
+}
+
+// hand hands the lead over, and changes nothing of the journey: several may at once.
+func (j *journey) hand(d *exchange.Delivery) exchange.Receipt {
+	r := j.snap.Bidders.Post(d)
 	if r.Outcome == exchange.OutcomeNone {
 		panic("BUG: an attempt ended without an outcome")
 	}

@@ -201,6 +201,9 @@ func (h *story) pingRequest(d *datadriven.TestData) PingRequest {
 	} else if s == "exclusive" {
 		req.Sale = exchange.SaleExclusive
 	}
+	if s := arg(d, "max_legs"); s != "" {
+		req.MaxLegs = mustInt(s)
+	}
 	return req
 }
 
@@ -217,6 +220,9 @@ func (h *story) ping(d *datadriven.TestData) string {
 		out = fmt.Sprintf("%s %s cached", name, ans.Quote.Price)
 	default:
 		out = fmt.Sprintf("%s %s for %s:", name, ans.Quote.Price, ans.Quote.Expires.Sub(ans.Quote.Opened))
+		if ans.Quote.Sale == exchange.SaleShared {
+			out += fmt.Sprintf(" shared by %d,", ans.Quote.Places)
+		}
 		for i, leg := range ans.Quote.Legs {
 			out += fmt.Sprintf(" %d. %s %s", i+1, leg.Contract.ID, leg.Bid)
 		}
@@ -256,7 +262,9 @@ func (h *story) postRequest(d *datadriven.TestData) *PostRequest {
 		},
 	}
 	if leg := arg(d, "bid_id"); leg != "" {
-		req.BidIDs = []string{ping + "-" + leg}
+		for no := range strings.SplitSeq(leg, ",") {
+			req.BidIDs = append(req.BidIDs, ping+"-"+no)
+		}
 	}
 	return req
 }

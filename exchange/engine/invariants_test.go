@@ -58,7 +58,7 @@ func (a *auditor) count(ev exchange.Event) {
 	case *exchange.LimitSet:
 		a.limits[ev.Cap] = ev.Limit
 	case *exchange.PostStarted:
-		if a.busy[ev.LeadID]++; a.busy[ev.LeadID] > 1 {
+		if a.busy[ev.LeadID]++; a.busy[ev.LeadID] > max(1, int(ev.LegsMax)) {
 			a.t.Errorf("lead %s: attempt %d while another may be sold", ev.LeadID, ev.Attempt)
 		}
 		a.holds[attempt(ev.LeadID, ev.Attempt)] = ev.Holds

@@ -36,6 +36,9 @@ type journey struct {
 	tier    int            // of the candidates; the standing prices of later ones are the last resort
 	later   bool           // and they were looked up
 
+	places  []place // of a shared sale, those still to be filled
+	legsMax int     // and how many there are in all
+
 	candidates []candidate
 	next       int
 	nextLeg    exchange.LegNo // the highest number given
@@ -53,6 +56,8 @@ type candidate struct {
 	bid      exchange.Money
 	payout   exchange.Money
 	token    string
+	place    int            // of a shared sale: the one that was quoted it, below 0: any
+	used     bool           // and it was posted to
 	tree     *exchange.Tree // it was found in
 	tier     int
 	margin   exchange.Margin // the rule behind it
@@ -204,6 +209,10 @@ func (j *journey) runAuction() exchange.Reason {
 		})
 	}
 	j.nextLeg = exchange.LegNo(len(run.legs))
+	if run.reason == exchange.ReasonNone {
+		j.sale = run.sale
+		j.shareDirect(run)
+	}
 	e.tell(run, j.direct)
 	return run.reason
 }
@@ -216,9 +225,9 @@ func (j *journey) auctionTerms() auction.Terms {
 }
 
 // covers tells whether a bid may serve the quoted price in another's stead.
-func (j *journey) covers(bid exchange.Money) bool {
+func (j *journey) covers(bid, promise exchange.Money) bool {
 	t := j.auctionTerms()
-	return auction.Covers(&t, bid, j.promise)
+	return auction.Covers(&t, bid, promise)
 }
 
 // addLater makes candidates of the later tiers' standing prices that cover the promise. It holds no lock.
@@ -239,7 +248,7 @@ func (j *journey) addLater() {
 		var bids []auction.Bid
 		for place, c := range j.e.inTurn(campaign.Tree, tier, tree.Eligible(tier, &query, &scratch)) {
 			if !slices.ContainsFunc(j.candidates, func(have candidate) bool { return have.contract.ID == c.ID }) {
-				bids = append(bids, auction.Bid{Contract: c, Tier: tier, Place: place, Amount: c.Price})
+				bids = append(bids, auction.Bid{Contract: c, Tier: tier, Place: place, Amount: c.PriceAs(j.sale)})
 			}
 		}
 		if j.fixed {
@@ -253,7 +262,7 @@ func (j *journey) addLater() {
 			if j.fixed {
 				payout = j.promise
 			}
-			j.candidates = append(j.candidates, candidate{contract: leg.Contract, leg: j.nextLeg, bid: leg.Amount, payout: payout, tree: campaign.Tree, tier: tier, margin: j.campaign.MarginFor(leg.Contract, leg.Amount)})
+			j.candidates = append(j.candidates, candidate{contract: leg.Contract, leg: j.nextLeg, bid: leg.Amount, payout: payout, place: -1, tree: campaign.Tree, tier: tier, margin: j.campaign.MarginFor(leg.Contract, leg.Amount)})
 		}
 	}
 }
@@ -277,20 +286,25 @@ func (j *journey) pick(now time.Time) (*candidate, *exchange.PostStarted) {
 			continue
 		}
 		j.next++
-		started := &exchange.PostStarted{
-			LeadID: j.leadID, Attempt: uint16(len(j.view.Legs) + 1), Leg: c.leg, Contract: c.contract.ID, Buyer: c.contract.Buyer.ID,
-			Sale: c.contract.Sale, Bid: c.bid, Payout: c.payout, Margin: c.margin, OnUnknown: c.contract.OnUnknown, Holds: holds,
-		}
-		started.Turn = j.turnOf(c)
-		if c.contract.StatusToken {
-			started.Token = j.e.deps.Vault.Seal(c.token)
-		}
-		if started.Attempt == 1 {
-			started.Lead = &j.facts
-		}
-		return c, started
+		return c, j.begin(c, holds)
 	}
 	return nil, nil
+}
+
+// begin returns the event that starts the next attempt, at a candidate.
+func (j *journey) begin(c *candidate, holds []exchange.Hold) *exchange.PostStarted {
+	started := &exchange.PostStarted{
+		LeadID: j.leadID, Attempt: uint16(len(j.view.Legs) + 1), Leg: c.leg, Contract: c.contract.ID, Buyer: c.contract.Buyer.ID,
+		Sale: j.sale, Bid: c.bid, Payout: c.payout, Margin: c.margin, OnUnknown: c.contract.OnUnknown, Holds: holds,
+		Turn: j.turnOf(c), LegsMax: uint16(j.legsMax),
+	}
+	if c.contract.StatusToken {
+		started.Token = j.e.deps.Vault.Seal(c.token)
+	}
+	if started.Attempt == 1 {
+		started.Lead = &j.facts
+	}
+	return started
 }
 
 // admit tells whether a candidate may have the lead now, and what to hold for it.
@@ -299,6 +313,9 @@ func (j *journey) admit(c *candidate, now time.Time) (exchange.Reason, []exchang
 		current := j.snap.Market.ByName[c.contract.ID]
 		if current == nil || current.Paused {
 			return exchange.ReasonPaused, nil
+		}
+		if current.Sale != exchange.SaleAny && current.Sale != j.sale {
+			return exchange.ReasonSaleType, nil
 		}
 		c.contract = current
 	}

@@ -24,9 +24,9 @@ const (
 //
 //	zone NAME                      (UTC if it is not said)
 //	seller NAME [cap=PER/UNIT/LIMIT[/DAY+DAY..]]...
-//	campaign NAME seller=S [floor= margin= bands=FROM:MARGIN,.. for=BUYER/MARGIN margin_min= window= post_wait= ttl= pings= posts= attempts= consent cap=..]
+//	campaign NAME seller=S [floor= margin= bands=FROM:MARGIN,.. for=BUYER/MARGIN margin_min= window= post_wait= ttl= pings= posts= attempts= legs= shared_floor= consent cap=..]
 //	buyer NAME [cap=..]
-//	contract NAME buyer=B (price=P | bid=A[,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue weight=90% sale=shared returns=24h return_reasons=w[,w..] return_frees paused cap=.. state=AZ]
+//	contract NAME buyer=B (price=P [shared_price=P] | bid=A[/SHARED][,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue weight=90% sale=shared|any legs=N returns=24h return_reasons=w[,w..] return_frees paused cap=.. state=AZ]
 //	         [status=V[,V..] every= status_takes= token idempotent settle=sold|unsold/AFTER]
 //	tier auction|expected|priority|round_robin|weighted CONTRACT[:WEIGHT]...    (expected: an auction by what bids are worth)
 //	duplicate WITHIN [buyer]
@@ -101,7 +101,11 @@ func (b *buyers) Ask(ask *exchange.Ask) {
 		case "held":
 			a.Reason, a.Unasked, until = exchange.ReasonBreaker, true, ask.Start
 		default:
-			a.Bid, a.Token, a.ExpiresIn = mustMoney(word), "token-"+string(c.ID), script.expires
+			alone, shared, either := strings.Cut(word, "/")
+			if either {
+				a.Shared = mustMoney(shared)
+			}
+			a.Bid, a.Token, a.ExpiresIn = mustMoney(alone), "token-"+string(c.ID), script.expires
 		}
 		if until.After(end) {
 			end = until
@@ -289,6 +293,10 @@ func readCampaign(m *exchange.Market, c *exchange.Campaign, words []string) bool
 			c.PostsPerSecond = mustInt(value)
 		case "attempts":
 			c.Attempts = mustInt(value)
+		case "legs":
+			c.LegsMax = mustInt(value)
+		case "shared_floor":
+			c.SharedFloor = mustMoney(value)
 		case "consent":
 			c.ConsentRequired = true
 		case "cap":
@@ -328,7 +336,11 @@ func readContract(m *exchange.Market, c *exchange.Contract, script *contractScri
 		case "weight":
 			c.BidWeight = readMargin(value).Rate
 		case "sale":
-			c.Sale = exchange.SaleShared
+			c.Sale = map[string]exchange.SaleKind{"shared": exchange.SaleShared, "any": exchange.SaleAny}[value]
+		case "legs":
+			c.LegsMax = mustInt(value)
+		case "shared_price":
+			c.Shared = mustMoney(value)
 		case "status":
 			script.statuses = strings.Split(value, ",")
 			c.StatusEvery, c.StatusTimeout = 30*time.Second, 3*time.Second

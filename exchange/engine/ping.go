@@ -20,6 +20,7 @@ type PingRequest struct {
 	MinPrice exchange.Money
 	MaxWait  time.Duration // 0: no wish
 	Sale     exchange.SaleKind
+	MaxLegs  int // buyers that may share the lead at most; 0: no wish
 	Test     bool
 	Source   exchange.Source
 	Consent  exchange.Consent
@@ -45,6 +46,7 @@ type terms struct {
 	deadline time.Time // for bids
 	minPrice exchange.Money
 	sale     exchange.SaleKind
+	legsMax  int // of a shared sale
 	test     bool
 	direct   bool
 	script   script
@@ -67,8 +69,14 @@ type auctionRun struct {
 	ranks   ranking
 	known   []exchange.BuyerID // who said that they have the person already: later tiers do not ask them
 	tier    int                // of the legs
-	reason  exchange.Reason    // why there are no legs
-	record  exchange.Auction
+	sale    exchange.SaleKind  // their kind
+	places  int                // how many of them are sold together: one if exclusive
+	share   sharing            // working space
+	alone   []auction.Bid      // those for a lead that nobody else gets
+
+	shareTerms auction.Terms   // of one leg of a shared sale
+	reason     exchange.Reason // why there are no legs
+	record     exchange.Auction
 
 	seats []book.Seat          // of a tier that picks by turns
 	order []*exchange.Contract // and its contracts in the order of their turns
@@ -159,7 +167,7 @@ func (e *Engine) auctionFor(req *PingRequest, hash uint64) PingAnswer {
 	t := terms{
 		snap: req.Snap, campaign: req.Campaign, pingID: e.deps.Minter.Ping(req.Arrival), arrival: req.Arrival,
 		deadline: e.bidDeadline(req.Campaign, req.Arrival, req.MaxWait), minPrice: req.MinPrice,
-		sale: req.Sale, test: req.Test, consent: &req.Consent,
+		sale: req.Sale, legsMax: legsMax(req.MaxLegs, req.Campaign.LegsMax), test: req.Test, consent: &req.Consent,
 		lead: exchange.Lead{Vertical: req.Campaign.Vertical, Values: req.Values},
 	}
 	t.script = scriptFor(&t)
@@ -180,9 +188,9 @@ func (e *Engine) auctionFor(req *PingRequest, hash uint64) PingAnswer {
 func (e *Engine) openQuote(req *PingRequest, t *terms, run *auctionRun, hash uint64) *book.Quote {
 	now := e.Now()
 	q := &book.Quote{
-		PingID: t.pingID, Campaign: t.campaign, Ref: req.Ref, LeadHash: hash, Test: t.test, Sale: run.legs[0].Contract.Sale,
+		PingID: t.pingID, Campaign: t.campaign, Ref: req.Ref, LeadHash: hash, Test: t.test, Sale: run.sale, Places: run.places,
 		Script: uint8(t.script), Values: t.lead.Values, Source: req.Source, Consent: req.Consent, Tier: run.tier,
-		Legs: make([]book.QuoteLeg, len(run.legs)), Price: run.legs[0].Payout,
+		Legs: make([]book.QuoteLeg, len(run.legs)), Price: run.price(),
 		Opened: now, Expires: now.Add(t.campaign.QuoteTTL), Elapsed: now.Sub(t.arrival),
 	}
 	for i := range run.legs {
@@ -192,8 +200,10 @@ func (e *Engine) openQuote(req *PingRequest, t *terms, run *auctionRun, hash uin
 			q.Legs[i].Expires = now.Add(leg.ExpiresIn)
 		}
 	}
-	if first := q.Legs[0].Expires; !first.IsZero() && first.Before(q.Expires) {
-		q.Expires = first
+	for i := range q.Legs[:q.Places] {
+		if end := q.Legs[i].Expires; !end.IsZero() && end.Before(q.Expires) {
+			q.Expires = end
+		}
 	}
 	const quoteBytes, valueBytes, legBytes = 640, 32, 72
 	q.Bytes = int64(quoteBytes + valueBytes*len(q.Values) + legBytes*len(q.Legs) + req.Bytes)
@@ -209,6 +219,7 @@ func (e *Engine) runAuction(run *auctionRun, t *terms) {
 		Ping: t.pingID, Currency: t.snap.Market.Currency, Margins: t.campaign, MarginMin: t.campaign.MarginMin,
 		Least: max(t.campaign.Floor, t.minPrice),
 	}
+	run.shareTerms = shareTerms(t, run.terms)
 	run.reason = e.closed(t)
 	if run.reason != exchange.ReasonNone {
 		return
@@ -221,16 +232,13 @@ func (e *Engine) runAuction(run *auctionRun, t *terms) {
 	tree := t.campaign.Tree
 	for i := range tree.Tiers {
 		contracts := e.eligible(run, t, i)
-		run.terms.Method = tree.Tiers[i].Method
+		run.terms.Method, run.shareTerms.Method = tree.Tiers[i].Method, tree.Tiers[i].Method
 		if run.terms.Method.ByTurns() && t.script == scriptNone {
 			contracts = e.askInTurn(run, t, i, contracts)
 		} else {
 			e.askTier(run, t, i, contracts)
 		}
-		run.legs = auction.Clear(&run.terms, run.bids, run.legs[:0])
-		if tree.Tiers[i].Rank == exchange.RankExpected {
-			run.ranks.reorder(e.book, t, run.legs)
-		}
+		e.clearTier(run, t, &tree.Tiers[i])
 		e.noteTier(run, i, len(contracts))
 		if len(run.legs) > 0 {
 			run.tier, run.reason = i, exchange.ReasonNone
@@ -275,7 +283,7 @@ func (e *Engine) askTier(run *auctionRun, t *terms, tier int, contracts []*excha
 	ask.Contracts, ask.Answers = ask.Contracts[:0], ask.Answers[:0]
 	for place, c := range contracts {
 		if !c.Pinged {
-			run.bids = append(run.bids, auction.Bid{Contract: c, Tier: tier, Place: place, Amount: c.Price})
+			run.bids = append(run.bids, auction.Bid{Contract: c, Tier: tier, Place: place, Amount: c.Price, Shared: c.Shared})
 			run.took = append(run.took, 0)
 			continue
 		}
@@ -315,7 +323,7 @@ func (e *Engine) askTier(run *auctionRun, t *terms, tier int, contracts []*excha
 		}
 		if a := &ask.Answers[i]; a.Reason == exchange.ReasonNone {
 			run.bids = append(run.bids, auction.Bid{
-				Contract: ask.Contracts[i], Tier: tier, Place: place, Amount: a.Bid, Token: a.Token, ExpiresIn: a.ExpiresIn,
+				Contract: ask.Contracts[i], Tier: tier, Place: place, Amount: a.Bid, Shared: a.Shared, Token: a.Token, ExpiresIn: a.ExpiresIn,
 			})
 			run.took = append(run.took, a.Elapsed)
 		}
@@ -375,7 +383,7 @@ func (e *Engine) noteTier(run *auctionRun, tier, places int) {
 	for i := range run.bids {
 		b := &run.bids[i]
 		c := exchange.Candidate{Contract: b.Contract, Bid: b.Amount, Elapsed: exchange.Millis(run.took[i]), Reason: exchange.ReasonOutbid}
-		payout, enough := run.terms.Payout(b.Contract, b.Amount)
+		payout, enough := run.termsOf(b.Contract).Payout(b.Contract, b.Amount)
 		if c.Payout = payout; !enough {
 			c.Reason = exchange.ReasonBelowFloor
 		}
@@ -387,7 +395,9 @@ func (e *Engine) noteTier(run *auctionRun, tier, places int) {
 		if len(run.ranks.prospects) > 0 {
 			c.Index, c.Odds = run.ranks.prospects[i].Index, run.ranks.prospects[i].Odds
 		}
-		if c.Leg = exchange.LegNo(i + 1); i == 0 {
+		c.Bid, c.Payout = run.legs[i].Amount, run.legs[i].Payout // of one that sells either way: the price that counted
+		c.Leg, c.Reason = exchange.LegNo(i+1), exchange.ReasonOutbid
+		if i < run.places {
 			c.Reason = exchange.ReasonNone
 		}
 	}
@@ -407,7 +417,7 @@ func (e *Engine) tell(run *auctionRun, t *terms) {
 	r.Lead, r.Sale, r.MinPrice, r.Reason = &t.lead, t.sale, t.minPrice, run.reason
 	r.Price = 0
 	if run.reason == exchange.ReasonNone {
-		r.Price = run.legs[0].Payout
+		r.Price = run.price()
 	}
 	r.Excluded = run.scratch.AppendExcluded(r.Excluded[:0])
 	r.Elapsed = exchange.Millis(elapsed)
@@ -424,6 +434,8 @@ func (e *Engine) release(run *auctionRun) {
 	clear(run.bids)
 	clear(run.legs[:cap(run.legs)])
 	run.ranks.reset()
+	run.share.reset()
+	clear(run.alone)
 	clear(run.record.Candidates)
 	run.turn.Release()
 	clear(run.order)

@@ -247,6 +247,10 @@ func (e *Engine) postQuote(req *PostRequest, facts exchange.LeadFacts, quote *bo
 	}
 	j.facts.Test = quote.Test
 	j.setFacts(quote.Source)
+	if quote.Sale == exchange.SaleShared {
+		j.shareQuote(quote, req)
+		return j.sellQuote(quote)
+	}
 	for i := range quote.Legs {
 		leg := &quote.Legs[i]
 		c := candidate{contract: leg.Contract, leg: exchange.LegNo(i + 1), bid: leg.Bid, payout: leg.Payout, token: leg.Token, tree: campaign.Tree, tier: quote.Tier, margin: campaign.MarginFor(leg.Contract, leg.Bid)}
@@ -254,25 +258,30 @@ func (e *Engine) postQuote(req *PostRequest, facts exchange.LeadFacts, quote *bo
 			continue
 		}
 		if i > 0 && c.payout != quote.Price {
-			if !j.covers(leg.Bid) {
+			if !j.covers(leg.Bid, j.promise) {
 				continue
 			}
 			c.payout = quote.Price
 		}
 		j.candidates = append(j.candidates, c)
 	}
+	return j.sellQuote(quote)
+}
+
+// sellQuote sells the lead and uses the quote up, if the post was worked on.
+func (j *journey) sellQuote(quote *book.Quote) PostAnswer {
 	ans := j.sell()
 	if ans.Fault == FaultNone {
-		e.quotes.Use(quote)
+		j.e.quotes.Use(quote)
 	}
 	return ans
 }
 
-// namesLegs tells whether bid_ids name what the quote shows. An exclusive quote
-// shows one bid, so naming none or that one is all the choice there is.
+// namesLegs tells whether bid_ids name what the quote shows: one bid if it is
+// exclusive, so that naming none or that one is all the choice there is.
 func namesLegs(bidIDs []string, quote *book.Quote) bool {
 	for _, text := range bidIDs {
-		if leg, ok := exchange.ParseBidID(text, quote.PingID); !ok || leg != 1 {
+		if leg, ok := exchange.ParseBidID(text, quote.PingID); !ok || leg < 1 || int(leg) > quote.Places {
 			return false
 		}
 	}
@@ -292,7 +301,7 @@ func (e *Engine) directOnce(req *DirectRequest, facts exchange.LeadFacts) PostAn
 	pinged := pingValues(c.Vertical, req.Values)
 	t := terms{
 		snap: req.Snap, campaign: c, pingID: e.deps.Minter.Ping(req.Arrival), arrival: req.Arrival,
-		deadline: e.bidDeadline(c, req.Arrival, req.MaxWait), minPrice: req.MinPrice, sale: req.Sale, test: req.Test,
+		deadline: e.bidDeadline(c, req.Arrival, req.MaxWait), minPrice: req.MinPrice, sale: req.Sale, legsMax: legsMax(req.MaxLegs, c.LegsMax), test: req.Test,
 		direct: true, consent: &req.Consent, lead: exchange.Lead{Vertical: c.Vertical, Values: pinged},
 	}
 	t.script = scriptFor(&t)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -74,9 +75,14 @@ func (e *Engine) doubtInFlight() error {
 	if len(cut) == 0 {
 		return nil
 	}
-	slices.SortFunc(cut, func(x, y *exchange.PostEnded) int { return bytes.Compare(x.LeadID[:], y.LeadID[:]) }) // a map has no order
+	slices.SortFunc(cut, func(x, y *exchange.PostEnded) int { // a map has no order
+		return cmp.Or(bytes.Compare(x.LeadID[:], y.LeadID[:]), cmp.Compare(x.Attempt, y.Attempt))
+	})
 	events := make([]exchange.Event, len(cut))
 	for i, ended := range cut {
+		if err := e.restOfShared(ended); err != nil {
+			return err
+		}
 		events[i] = ended
 	}
 	e.mu.Lock()

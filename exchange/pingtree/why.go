@@ -30,7 +30,7 @@ func (t *Tree) Why(c *exchange.Contract, q *Query) (exchange.Reason, string) {
 	if q.Test && !c.CanTest {
 		return exchange.ReasonTest, "cannot tell a test from a live lead"
 	}
-	if q.Sale != exchange.SaleAny && q.Sale != c.Sale {
+	if q.Sale != exchange.SaleAny && c.Sale != exchange.SaleAny && q.Sale != c.Sale {
 		return exchange.ReasonSaleType, fmt.Sprintf("buys %s, the seller wants %s", c.Sale, q.Sale)
 	}
 	if len(q.Named) > 0 && !isNamed(c.Buyer.Name, q.Named) {

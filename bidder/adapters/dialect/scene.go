@@ -40,8 +40,12 @@ func PingScene(p *adapters.Ping) Scene {
 
 // PostScene is the scene of a post.
 func PostScene(d *exchange.Delivery, now time.Time) Scene {
+	sale := d.Sale
+	if sale == exchange.SaleAny {
+		sale = d.Contract.Sale
+	}
 	return Scene{
-		Phase: Post, Lead: d.Lead, Consent: d.Consent, Contract: d.Contract, PingID: d.PingID, LeadID: d.LeadID, Leg: d.Leg, Sale: d.Contract.Sale,
+		Phase: Post, Lead: d.Lead, Consent: d.Consent, Contract: d.Contract, PingID: d.PingID, LeadID: d.LeadID, Leg: d.Leg, Sale: sale,
 		Token: d.Token, Price: d.Price, Test: d.Test, Now: now,
 	}
 }
