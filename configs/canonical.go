@@ -79,7 +79,7 @@ func quoted(s string) string {
 // seal gives the config its text and hash.
 func (l *loader) seal(root *node) {
 	l.cfg.Text = canonical(root)
-	sum := sha256.Sum256([]byte(l.cfg.Text + l.listSums()))
+	sum := sha256.Sum256([]byte(l.cfg.Text + l.listSums() + l.presetSums()))
 	l.cfg.Hash = hex.EncodeToString(sum[:])
 	l.cfg.Market.Hash = l.cfg.Hash
 }

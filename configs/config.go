@@ -34,7 +34,7 @@ type Config struct {
 	API         api.Config
 	EgressAllow []netip.Prefix // private addresses that postbacks may reach
 
-	Hash string // SHA-256 of Text and of the lists that filters name, in hexadecimal; a changed secret, header or environment does not change it
+	Hash string // SHA-256 of Text, of the lists that filters name and of the presets in use, in hexadecimal; a changed secret, header or environment does not change it
 	Text string // canonical: sorted, without comments and secrets, ${NAME} unexpanded
 }
 
@@ -71,7 +71,11 @@ func LoadBytes(file string, text []byte, getenv func(string) (string, bool)) (*C
 	if err != nil {
 		return nil, []Fault{{File: file, Line: 1, Col: 1, Text: "cannot find the config's directory: " + err.Error()}}
 	}
-	l := newLoader(file, dir, getenv)
+	return newLoader(file, dir, getenv).load(text)
+}
+
+// load reads a whole config.
+func (l *loader) load(text []byte) (*Config, []Fault) {
 	root := l.parse(text)
 	if root == nil {
 		return nil, l.sorted()

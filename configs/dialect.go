@@ -1,7 +1,11 @@
 package configs
 
 import (
+	"crypto/sha256"
 	"embed"
+	"fmt"
+	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,16 +14,16 @@ import (
 	"vendue/exchange"
 )
 
-// dialectFiles are the formats that ship with the house, one file each.
+// shippedFiles are the presets that ship with the house, one file each.
 //
-//go:embed dialects/*.yaml
-var dialectFiles embed.FS
+//go:embed dialects/*.yaml postbacks/*.yaml
+var shippedFiles embed.FS
 
 const nativeFormat = "native"
 
 // Dialects returns the names of the formats that ship with the house, in order.
 func Dialects() (names []string) {
-	files, err := dialectFiles.ReadDir("dialects")
+	files, err := shippedFiles.ReadDir("dialects")
 	if err != nil {
 		panic("BUG: no presets: " + err.Error())
 	}
@@ -106,17 +110,33 @@ func (l *loader) dialect(s *speech, wire *bidder.Contract) *dialect.Format {
 
 // shipped returns a shipped format's tree. Its faults are told where the contract names it.
 func (l *loader) shipped(name string, at pos) *node {
-	text, err := dialectFiles.ReadFile("dialects/" + name + ".yaml")
-	if err != nil {
-		panic("BUG: no preset " + name)
-	}
-	of := newLoader(name+".yaml", "", l.getenv)
-	root := of.parse(text)
-	if root == nil {
-		panic("BUG: preset " + name + ": " + of.sorted()[0].String())
-	}
+	root := l.presetFile("dialects/" + name + ".yaml")
 	move(root, at)
 	return root
+}
+
+// presetFile returns the tree of a preset's file and notes for the config's hash
+// what it says: another binary may ship another text under the same name.
+func (l *loader) presetFile(file string) *node {
+	text, err := fs.ReadFile(l.files, file)
+	if err != nil {
+		panic("BUG: no preset " + file)
+	}
+	of := newLoader(file, "", l.getenv)
+	root := of.parse(text)
+	if root == nil {
+		panic("BUG: preset " + of.sorted()[0].String())
+	}
+	l.presets[file] = sha256.Sum256([]byte(canonical(root)))
+	return root
+}
+
+// presetSums returns what the canonical text does not show of the presets: what they say, in one line each.
+func (l *loader) presetSums() (out string) {
+	for _, file := range slices.Sorted(maps.Keys(l.presets)) {
+		out += fmt.Sprintf("%x %s\n", l.presets[file], file)
+	}
+	return out
 }
 
 // move puts a whole tree at one place and marks it as a preset's.

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"io/fs"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -36,6 +37,8 @@ type loader struct {
 	trees     map[exchange.TreeID]*exchange.Tree
 	names     names
 	lists     lists
+	files     fs.FS               // of the presets
+	presets   map[string][32]byte // what each that is used says
 	intakes   []*skin.Intake
 }
 
@@ -60,6 +63,8 @@ func newLoader(file, dir string, getenv func(string) (string, bool)) *loader {
 		contracts: map[exchange.ContractID]pos{},
 		campaigns: map[exchange.CampaignID]pos{},
 		trees:     map[exchange.TreeID]*exchange.Tree{},
+		files:     shippedFiles,
+		presets:   map[string][32]byte{},
 	}
 }
 

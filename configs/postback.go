@@ -63,6 +63,7 @@ func (l *loader) presetOf(item *node) (p *preset, ok bool) {
 	}
 	names := PresetNames()
 	if i := l.word(n, -1, names...); i >= 0 {
+		l.presetFile("postbacks/" + names[i] + ".yaml")
 		return loadPreset(names[i]), true
 	}
 	return nil, false

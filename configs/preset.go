@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"embed"
 	"fmt"
 	"path"
 	"slices"
@@ -9,9 +8,6 @@ import (
 
 	"vendue/attribution/postback"
 )
-
-//go:embed postbacks/*.yaml
-var presetFiles embed.FS
 
 // preset is how one kind of tracker wants to be told: a file of postbacks/.
 //
@@ -37,7 +33,7 @@ type presetKey struct {
 
 // PresetNames returns the names of all presets, sorted.
 func PresetNames() []string {
-	files, err := presetFiles.ReadDir("postbacks")
+	files, err := shippedFiles.ReadDir("postbacks")
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
@@ -52,7 +48,7 @@ func PresetNames() []string {
 // loadPreset reads a preset of the house's own. A test reads them all, so a fault is a bug.
 func loadPreset(name string) *preset {
 	file := path.Join("postbacks", name+".yaml")
-	text, err := presetFiles.ReadFile(file)
+	text, err := shippedFiles.ReadFile(file)
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}

@@ -279,10 +279,7 @@ func (c *compiler) placeWords() (words []string) {
 	for i := range c.vertical.Fields {
 		words = append(words, c.vertical.Fields[i].Name)
 	}
-	for _, w := range houseWords {
-		words = append(words, w.word)
-	}
-	return words
+	return append(words, PlaceWords()...)
 }
 
 // entry compiles one entry of the map.

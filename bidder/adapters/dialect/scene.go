@@ -98,6 +98,15 @@ var houseWords = []struct {
 	{"unix_time", placeTime, [PhaseCount]bool{Ping: true, Post: true, Status: true}},
 }
 
+// PlaceWords returns the words of the places that the house itself fills, for help.
+func PlaceWords() []string {
+	words := make([]string, len(houseWords))
+	for i, w := range houseWords {
+		words[i] = w.word
+	}
+	return words
+}
+
 // place is one part of a template.
 type place struct {
 	kind placeKind
