@@ -77,7 +77,7 @@ func compileWith(natives map[*exchange.Vertical]adapters.Adapter, from *Contract
 }
 
 func compile(from *Contract, adapter adapters.Adapter, t *Transport) (*contract, error) {
-	c := &contract{terms: from.Terms, adapter: adapter, shares: from.Dialect == nil, secret: from.Secret, ms: newContractMetrics(t.set, from.Terms.ID, from.Dialect != nil)}
+	c := &contract{terms: from.Terms, adapter: adapter, shares: from.Dialect == nil, secret: from.Secret, ms: t.metricsOf(from.Terms.ID, from.Dialect != nil)}
 	if from.Dialect != nil {
 		return c, c.compileSpoken(from, t)
 	}
@@ -91,8 +91,12 @@ func compile(from *Contract, adapter adapters.Adapter, t *Transport) (*contract,
 			if u == "" {
 				continue
 			}
+			if i == 1 && u == urls[0] {
+				ends[1] = ends[0]
+				continue
+			}
 			end, err := newEndpoint(t, u, e.Headers, adapter.ContentType())
-			if err != nil && (i == 0 || u != urls[0]) {
+			if err != nil {
 				faults = append(faults, fmt.Errorf("contract %s: %s: %w", from.Terms.ID, phase, err))
 			}
 			ends[i] = end

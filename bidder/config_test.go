@@ -6,6 +6,8 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/rs/zerolog"
+
+	"vendue/exchange"
 )
 
 // Every fault of a config is told at once, with the contract and the field, and none repeats a secret.
@@ -59,5 +61,21 @@ func TestNewShares(t *testing.T) {
 	}
 	if old.contracts[0].post[0].host != next.contracts[1].post[0].host || old.contracts[0].adapter != old.contracts[1].adapter {
 		t.Fatal("one address has two pools, or one format two adapters")
+	}
+}
+
+// A reload finds the counters of the contracts that stay; it does not spell their names again.
+func TestMetricsStayOverReloads(t *testing.T) {
+	tr := NewTransport(TransportConfig{}, zerolog.Nop(), metrics.NewSet())
+	defer func() { _ = tr.Close() }()
+	one, other := tr.metricsOf("c", false), tr.metricsOf("c", true)
+	if tr.metricsOf("c", false) != one {
+		t.Error("a contract's metrics were made twice")
+	}
+	if other == one || other.answers[exchange.ReasonDuplicate] == nil {
+		t.Error("a contract that became one of a described format lacks its reasons")
+	}
+	if other.pings != one.pings {
+		t.Error("its pings are counted anew")
 	}
 }

@@ -42,11 +42,12 @@ type Transport struct {
 	ms  *transportMetrics
 	tls *tls.Config
 
-	mu       sync.Mutex
-	hosts    map[hostKey]*host
-	draining []late
-	gates    map[string]*gate.State // of contracts and buyers, by "contract/ID" and "buyer/ID"
-	closed   bool
+	mu        sync.Mutex
+	hosts     map[hostKey]*host
+	draining  []late
+	gates     map[string]*gate.State // of contracts and buyers, by "contract/ID" and "buyer/ID"
+	contracts map[metricsKey]*contractMetrics
+	closed    bool
 
 	keepers keepers
 
@@ -84,7 +85,7 @@ func NewTransport(cfg TransportConfig, log zerolog.Logger, ms *metrics.Set) *Tra
 			ClientSessionCache: tls.NewLRUClientSessionCache(1024),
 			NextProtos:         []string{"http/1.1"},
 		},
-		hosts: make(map[hostKey]*host),
+		hosts: make(map[hostKey]*host), contracts: make(map[metricsKey]*contractMetrics),
 		gates: make(map[string]*gate.State),
 		wake:  make(chan struct{}, 1),
 		stop:  make(chan struct{}),

@@ -1,7 +1,7 @@
 package configs
 
 import (
-	"regexp"
+	"strings"
 
 	"vendue/exchange"
 )
@@ -18,14 +18,21 @@ func (l *loader) returns(t table, c *exchange.Contract) {
 	if n != nil && n.shape != shapeScalar && n.shape != shapeTable && (len(items) == 0 || len(items) > returnReasonsMax) {
 		l.fault(n.pos, "expected 1 to %d words; leave return_reasons out for the usual ones", returnReasonsMax)
 	}
-	word := regexp.MustCompile("^[a-z][a-z_]{0,39}$") // no digits: a word never holds a phone number
 	for _, item := range items {
 		if s, ok := l.text(item); ok {
-			if !word.MatchString(s) {
+			if !returnWord(s) {
 				l.fault(item.pos, "expected a word of at most 40 small letters and _, such as invalid_phone")
 				continue
 			}
 			c.ReturnReasons = append(c.ReturnReasons, s)
 		}
 	}
+}
+
+// returnWord tells whether s may stand as a reason. No digits: a word never holds a phone number.
+func returnWord(s string) bool {
+	if s == "" || len(s) > 40 || s[0] == '_' {
+		return false
+	}
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
