@@ -82,45 +82,50 @@ func (s *Sale) takeBack() {
 
 // decisions implements view: those in the space, and those of this batch.
 func (o *overlay) decisions(lead exchange.LeadID, before uint64, fn func(*Sale)) error {
-	return decisionsOf(o.space, lead, before, func(seq uint64) ([]byte, bool, error) {
-		key := saleKey(seq)
+	seqs, err := decisionsOf(o.space, lead, before)
+	if err != nil {
+		return err
+	}
+	prefix := prefixLead + string(lead[:])
+	for i := range o.added { // few events ask, and a batch is short
+		if bytes.HasPrefix(o.added[i].key, []byte(prefix)) {
+			seqs = append(seqs, seqOf(o.added[i].key, prefix))
+		}
+	}
+	return tellDecisions(seqs, fn, func(key []byte) ([]byte, bool, error) {
 		for i := range o.added {
 			if bytes.Equal(o.added[i].key, key) {
 				return o.added[i].value, true, nil
 			}
 		}
 		return o.get(key)
-	}, o.addedOf(lead), fn)
-}
-
-// addedOf lists the seqs of the decisions about a lead that this batch made. Few events ask.
-func (o *overlay) addedOf(lead exchange.LeadID) (seqs []uint64) {
-	prefix := prefixLead + string(lead[:])
-	for i := range o.added {
-		if bytes.HasPrefix(o.added[i].key, []byte(prefix)) {
-			seqs = append(seqs, seqOf(o.added[i].key, prefix))
-		}
-	}
-	return seqs
+	})
 }
 
 // decisions implements view. The space holds them all; each is compared where it is made.
 func (c *checker) decisions(lead exchange.LeadID, before uint64, fn func(*Sale)) error {
-	return decisionsOf(c.space, lead, before, func(seq uint64) ([]byte, bool, error) { return c.space.Get(saleKey(seq)) }, nil, fn)
+	seqs, err := decisionsOf(c.space, lead, before)
+	if err != nil {
+		return err
+	}
+	return tellDecisions(seqs, fn, c.space.Get)
 }
 
-// decisionsOf calls fn for a lead's decisions of a seq below before: those that the space finds, then those of more.
-func decisionsOf(space Space, lead exchange.LeadID, before uint64, get func(uint64) ([]byte, bool, error), more []uint64, fn func(*Sale)) error {
-	var seqs []uint64
-	err := space.Scan(leadKey(lead, 0), leadKey(lead, before), func(k, _ []byte) (bool, error) {
+// decisionsOf lists the seqs below before of a lead's decisions in the space.
+func decisionsOf(space Space, lead exchange.LeadID, before uint64) (seqs []uint64, err error) {
+	err = space.Scan(leadKey(lead, 0), leadKey(lead, before), func(k, _ []byte) (bool, error) {
 		seqs = append(seqs, seqOf(k, prefixLead+string(lead[:])))
 		return len(seqs) < decisionsMax, nil
 	})
 	if err != nil {
-		return fmt.Errorf("cannot read a lead's decisions: %w", err)
+		return nil, fmt.Errorf("cannot read a lead's decisions: %w", err)
 	}
-	for _, seq := range append(seqs, more...) {
-		v, ok, err := get(seq)
+	return seqs, nil
+}
+
+func tellDecisions(seqs []uint64, fn func(*Sale), get func(key []byte) ([]byte, bool, error)) error {
+	for _, seq := range seqs {
+		v, ok, err := get(saleKey(seq))
 		if err != nil {
 			return err
 		}

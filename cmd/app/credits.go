@@ -89,6 +89,10 @@ const resultCredited = "credited"
 
 // handleCredits serves what operators ask about credits. It tells whether the path was one of its own.
 func (a *App) handleCredits(ctx *fasthttp.RequestCtx, path string, trusted bool) bool {
+	if path == "/api/conversions" {
+		a.tellConversions(ctx, trusted)
+		return true
+	}
 	text, ok := strings.CutPrefix(path, "/api/credits/")
 	if !ok {
 		return false

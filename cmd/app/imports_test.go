@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"configs":           {"exchange", "exchange/schema", "exchange/api", "exchange/api/skin", "bidder", "bidder/adapters", "bidder/adapters/dialect", "bidder/gate", "attribution", "attribution/postback"},
 	"cmd/app":           {"exchange", "exchange/...", "bidder", "attribution", "attribution/...", "store", "configs", "cmd/app/live"},
 	"cmd/app/live":      {"exchange"},
-	"cmd/vendue":        {"exchange", "exchange/...", "bidder", "bidder/adapters", "attribution/postback", "store", "configs", "cmd/app", "bench/..."},
+	"cmd/vendue":        {"exchange", "exchange/...", "bidder", "bidder/adapters", "attribution/postback", "attribution/reconcile", "store", "configs", "cmd/app", "bench/..."},
 	"bench/...":         {"exchange", "bench/...", "cmd/app", "cmd/app/..."},
 	"bench/lab":         {"exchange", "exchange/book", "exchange/auction"},
 

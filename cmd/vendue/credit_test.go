@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"vendue/cmd/app"
 )
@@ -46,6 +48,7 @@ func TestCreditFromTheCommandLine(t *testing.T) {
 	if asked := k.requests(); asked[len(asked)-1] != "/back?c=their-1&s=returned&p=-5.00" {
 		t.Errorf("the tracker was told %s", asked[len(asked)-1])
 	}
+	s.reconciles(lead)
 	for range 2 {
 		out := s.until("delivered, 1 attempts, at last accepted", "credit", "--lead", lead)
 		for _, want := range []string{
@@ -61,6 +64,9 @@ func TestCreditFromTheCommandLine(t *testing.T) {
 		code, text := s.command("credit", "--lead", lead, "--json")
 		if err := json.Unmarshal([]byte(text), &report); err != nil || code != exitFine || len(report.Decisions) != 2 || len(report.Decisions[0].Touches) != 2 {
 			t.Errorf("exit %d, %v: %s", code, err, text)
+		}
+		if code, out := s.command("reconcile", "--affiliate", "blog-42", "--file", os.DevNull, "--from", "2020-01-01", "--to", "2030-01-01"); code != exitWanted || !strings.Contains(out, "names the columns") {
+			t.Errorf("exit %d: %s", code, out)
 		}
 		if code, out := s.command("credit", "--lead", "nobody"); code != exitWanted || !strings.Contains(out, "expected the id of a lead") {
 			t.Errorf("exit %d: %s", code, out)
@@ -87,4 +93,48 @@ func (s *scene) clickID(path string) string {
 		s.t.Fatal(err)
 	}
 	return to.Query().Get("click_id")
+}
+
+// reconciles holds lists of blog-42's against its one credit, which was given back.
+func (s *scene) reconciles(lead string) {
+	s.t.Helper()
+	list := filepath.Join(s.t.TempDir(), "theirs.csv")
+	now := time.Now().UTC()
+	args := []string{
+		"reconcile", "--affiliate", "blog-42", "--file", list, "--from", now.AddDate(0, 0, -3).Format(time.DateOnly), "--to", now.AddDate(0, 0, 3).Format(time.DateOnly),
+	}
+	for _, c := range []struct {
+		text, want string
+		code       int
+		more       []string
+	}{
+		{"sub1;payout;status\ntheir-1;5,00;declined\n", "matched                               1           0.00           0.00           0.00", exitFine, nil},
+		{"sub1;payout;status\ntheir-1;5,00;approved\ntheir-2;1,00;\n", "only_theirs.after_return              1           0.00           5.00           5.00", exitWanted, nil},
+		{"sub1;payout\ntheir-1;5,00\ntheir-1;5,00\n", "only_theirs.duplicate,3,", exitWanted, []string{"--format", "csv"}},
+		{"order;payout\n" + lead + ";5,00\n", `"class": "only_theirs.after_return"`, exitWanted, []string{"--format", "json", "--columns", "id=order"}},
+		{"sub1;payout\nTotal;\n", "line 2, column 2: expected an amount", exitWanted, nil},
+		{"sub1;payout\nTotal;\ntheir-1;0\n", "left out: line 2", exitWanted, []string{"--skip-bad"}},
+		{"sub1;payout\n", "0 lines of theirs", exitFine, nil},
+		{"", "--edge", exitUsage, []string{"--edge", "-1h"}},
+		{"", "--zone", exitUsage, []string{"--zone", "Mars"}},
+		{"", "--decimal", exitUsage, []string{"--decimal", ";"}},
+		{"", "--format", exitUsage, []string{"--format", "xml"}},
+		{"", "--to: expected a time after", exitUsage, []string{"--to", "2020-01-01"}},
+		{"", "--from: expected a day", exitUsage, []string{"--from", "yesterday"}},
+		{"", "--columns", exitUsage, []string{"--columns", "x=y"}},
+	} {
+		if err := os.WriteFile(list, []byte(c.text), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+		code, out := s.command(append(append([]string{}, args...), c.more...)...)
+		if code != c.code || !strings.Contains(out, c.want) {
+			s.t.Errorf("%q: exit %d, %s\nwant exit %d, %s", c.text, code, out, c.code, c.want)
+		}
+	}
+	if status, _ := s.ask("GET", "http://"+s.app.AdminAddr()+"/api/conversions?affiliate=blog-42", northKey, ""); status != http.StatusUnauthorized {
+		s.t.Errorf("a seller is told conversions: %d", status)
+	}
+	if status, out := s.ask("GET", "http://"+s.app.AdminAddr()+"/api/conversions?affiliate=blog-42", opsKey, ""); status != http.StatusUnprocessableEntity {
+		s.t.Errorf("no window: %d %v", status, out)
+	}
 }
