@@ -9,13 +9,14 @@ import (
 )
 
 func (l *loader) buyer(e entry) {
-	t := l.table(e.value, "name", "key_sha256", "caps", "margin", "ping_limits", "contracts")
+	t := l.table(e.value, "name", "key_sha256", "caps", "margin", "ping_limits", "prepaid", "contracts")
 	b := &exchange.Buyer{ID: exchange.BuyerID(e.key), Name: l.label(t.opt("name"), e.key)}
 	l.market.Buyers[b.ID] = b
 	l.names.buyers = append(l.names.buyers, e.key)
 	margin := l.marginRule(t.opt("margin"))
 	l.key(t.opt("key_sha256"), "buyers."+e.key, exchange.Principal{Buyer: b})
 	b.Caps = l.caps(t.opt("caps"), owner{"buyer", e.key, exchange.ReasonCapBuyer, exchange.ReasonBudget})
+	l.prepaid(t.opt("prepaid"), b)
 	first := len(l.cfg.Bidder.Contracts)
 	for _, c := range l.named(t.opt("contracts")) {
 		l.contract(c, b, margin)

@@ -58,3 +58,29 @@ func (l *loader) second(at *node, c *exchange.Cap, before []exchange.Cap) {
 		return
 	}
 }
+
+// pace reads whether a day's cap is to be spread over the day.
+func (l *loader) pace(n *node, per exchange.Window, o owner) bool {
+	if l.word(n, 0, "asap", "even") == 0 {
+		return false
+	}
+	switch {
+	case per != exchange.PerDay:
+		l.fault(n.pos, "pace: even spreads a day; expected it in a cap per day, not per %s", per)
+	case o.kind != "contract" && o.kind != "buyer":
+		l.fault(n.pos, "pace: even fits the caps of contracts and buyers; a %s's leads come when they come", o.kind)
+	}
+	return true
+}
+
+// prepaid reads that a buyer pays in advance: its balance is a cap on all that it ever spends.
+func (l *loader) prepaid(n *node, b *exchange.Buyer) {
+	if n == nil {
+		return
+	}
+	b.Prepaid = true
+	opening := l.money(l.table(n, "opening").opt("opening"), 0)
+	b.Caps = append(b.Caps, exchange.Cap{
+		ID: exchange.BalanceCap(b.ID), Per: exchange.PerTotal, Unit: exchange.CapSpend, Limit: int64(opening), Full: exchange.ReasonBalance, Prepaid: true,
+	})
+}

@@ -194,8 +194,8 @@ func TestExampleUncommented(t *testing.T) {
 		t.Fatal(err)
 	}
 	optional := regexp.MustCompile(`(?m)^( *)# ([a-z_0-9]+: )`)
-	if n := len(optional.FindAll(text, -1)); n != 30 {
-		t.Errorf("found %d optional keys, want 30", n)
+	if n := len(optional.FindAll(text, -1)); n != 31 {
+		t.Errorf("found %d optional keys, want 31", n)
 	}
 	cfg := mustLoad(t, optional.ReplaceAllString(string(text), "$1$2"))
 	if c := cfg.Market.ByName["acme-west"]; c.ReturnWithin != 720*time.Hour || !reflect.DeepEqual(c.ReturnReasons, []string{"invalid_phone", "wrong_number"}) || !c.ReturnFrees {

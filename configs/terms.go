@@ -37,7 +37,7 @@ func (l *loader) caps(n *node, o owner) (caps []exchange.Cap) {
 		caps = append(caps, c)
 	}
 	for _, item := range l.list(n) {
-		t := l.table(item, "per", "days", "leads", "spend")
+		t := l.table(item, "per", "days", "leads", "spend", "pace")
 		per := t.need("per")
 		leads, spend := t.opt("leads"), t.opt("spend")
 		if leads == nil && spend == nil && item.shape == shapeTable {
@@ -52,8 +52,9 @@ func (l *loader) caps(n *node, o owner) (caps []exchange.Cap) {
 		if days != 0 && windows[w] > exchange.PerDay {
 			l.fault(t.opt("days").pos, "days fits a cap per hour or day; a cap per %s runs over all of them", windows[w])
 		}
-		add(leads, exchange.Cap{Per: windows[w], Days: days, Unit: exchange.CapLeads, Limit: limits[0], Full: o.leads})
-		add(spend, exchange.Cap{Per: windows[w], Days: days, Unit: exchange.CapSpend, Limit: limits[1], Full: o.spend})
+		even := l.pace(t.opt("pace"), windows[w], o)
+		add(leads, exchange.Cap{Per: windows[w], Days: days, Even: even, Unit: exchange.CapLeads, Limit: limits[0], Full: o.leads})
+		add(spend, exchange.Cap{Per: windows[w], Days: days, Even: even, Unit: exchange.CapSpend, Limit: limits[1], Full: o.spend})
 	}
 	return caps
 }

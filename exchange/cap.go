@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"math"
 	"strings"
 	"time"
 )
@@ -49,3 +50,17 @@ func (d Days) String() string {
 // Counts tells whether a sale on this weekday, as the clocks of the house's zone
 // show it, counts in the cap. Where it does not, the cap bounds nothing that day.
 func (c *Cap) Counts(day time.Weekday) bool { return c.Days.Has(day) }
+
+const balanceSuffix = "/total/balance"
+
+// BalanceCap names the cap that a buyer's prepaid balance is: a limit of what it paid in, on all that it ever spends.
+func BalanceCap(buyer BuyerID) CapID { return CapID("buyer/" + string(buyer) + balanceSuffix) }
+
+// IsBalance tells whether a cap is a prepaid balance.
+func (id CapID) IsBalance() bool { return strings.HasSuffix(string(id), balanceSuffix) }
+
+// Unscheduled is the schedule of a cap that has none.
+const Unscheduled = math.MaxInt64
+
+// Moves tells whether the cap's bound may differ from its Limit at an instant.
+func (c *Cap) Moves() bool { return c.Even || c.Prepaid }

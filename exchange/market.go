@@ -68,6 +68,8 @@ type Buyer struct {
 	ID   BuyerID
 	Name string
 	Caps []Cap
+
+	Prepaid bool // one of the caps is its balance
 }
 
 // OnUnknown says what an exclusive lead does after an unknown outcome.
@@ -185,6 +187,9 @@ type Cap struct {
 	Limit  int64  // leads, or micro-units
 	Full   Reason // what a contract or lead stopped by it is told: cap_contract, cap_buyer, budget, cap_seller, cap_campaign
 	Handle int    // the book's place for it; set when the market is installed
+
+	Even    bool // of a day's cap: what it holds is spread over the day
+	Prepaid bool // a buyer's balance: Limit is only what it opens with, the book knows what was paid in since
 }
 
 // Need returns how much of the cap one sale at bid takes.

@@ -121,6 +121,8 @@ func TestOperatorsRoutes(t *testing.T) {
 	s.operatorSays("/api/postbacks/replay", `{"state":"dead"}`, 200, `"replayed":`)
 	s.operatorSays("/api/postbacks/enable", `{"notice":"7"}`, 200, `"repeated":true`)
 	s.operatorSays("/api/postbacks/past", `{"lead_id":"`+sold.Get("lead_id").String()+`"}`, 200, `"values"`)
+	s.operatorSays("/api/balance", `{"buyer":"nobody","amount":5}`, 404, "prepaid")
+	s.operatorSays("/api/balance", `{"buyer":7}`, 422, "amount")
 	s.operatorSays("/api/reload", "", 200, `"config"`)
 	s.ok(os.WriteFile(s.configPath(), []byte("sellers: 7"), 0o600))
 	s.operatorSays("/api/reload", "", 422, `"faults"`)

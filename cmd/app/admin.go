@@ -65,6 +65,10 @@ func (a *App) handleAdmin(ctx *fasthttp.RequestCtx, trusted bool) {
 		if a.operator(ctx, trusted) {
 			a.tellReload(ctx)
 		}
+	case path == "/api/balance":
+		if a.operator(ctx, trusted) {
+			a.pay(ctx)
+		}
 	case path == "/api/caps":
 		a.tellCaps(ctx)
 	case a.handleDoubt(ctx, path, trusted):

@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"vendue/cmd/app"
+	"vendue/exchange"
 )
 
 func capsCommand() *cobra.Command {
@@ -28,7 +31,7 @@ func capsCommand() *cobra.Command {
 			_, err := fmt.Fprintln(table, "CAP\tUSED\tHELD\tLEFT\tOF")
 			for _, c := range list.Caps {
 				if err == nil {
-					_, err = fmt.Fprintf(table, "%s\t%v\t%v\t%v\t%v\n", c.ID, c.Committed, c.Held, c.Left, c.Limit)
+					_, err = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", c.ID, amountOf(c.Unit, c.Committed), amountOf(c.Unit, c.Held), amountOf(c.Unit, c.Left), amountOf(c.Unit, c.Limit))
 				}
 			}
 			if err == nil {
@@ -42,4 +45,16 @@ func capsCommand() *cobra.Command {
 	}
 	needFlag(c, &data, "data", "the data directory")
 	return c
+}
+
+// amountOf writes a number of a cap as JSON brought it: leads, or money.
+func amountOf(unit string, v any) string {
+	n, ok := v.(float64)
+	switch {
+	case !ok:
+		return fmt.Sprint(v)
+	case unit == exchange.CapSpend.String():
+		return exchange.Money(math.Round(n * float64(exchange.Micro))).String()
+	}
+	return strconv.FormatFloat(n, 'f', -1, 64)
 }

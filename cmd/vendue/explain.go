@@ -63,6 +63,14 @@ type noCaps struct{}
 // Used is always 0.
 func (noCaps) Used(int, int64) int64 { return 0 }
 
+// Bound is none for a balance, which is not known here, and the limit for every other cap: nothing is paced that is empty.
+func (noCaps) Bound(c *exchange.Cap, _ time.Time) (limit, schedule int64) {
+	if c.Prepaid {
+		return exchange.Unscheduled, exchange.Unscheduled
+	}
+	return c.Limit, exchange.Unscheduled
+}
+
 func explain(w io.Writer, config, leadFile string, now time.Time) error {
 	cfg, err := loadConfig(w, config)
 	if err != nil {

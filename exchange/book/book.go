@@ -39,6 +39,7 @@ type Book struct {
 	oldest       int64          // the least of doubts, 0: to be looked for
 	conflicts    map[LegKey]Conflict
 	evidence     *evidence
+	traffic      traffic
 	turns        *turns
 }
 
@@ -54,6 +55,9 @@ type capState struct {
 	// What Used reads: the latest window and how much of it is taken.
 	latest atomic.Int64
 	used   atomic.Int64
+
+	bound atomic.Int64 // limit, for Bound
+	plan  atomic.Pointer[plan]
 }
 
 type capWindow struct {
@@ -104,7 +108,9 @@ func (b *Book) Handle(id exchange.CapID) int {
 		return h
 	}
 	old := *b.caps.Load()
-	grown := append(slices.Clone(old), &capState{id: id, limit: -1})
+	fresh := &capState{id: id}
+	fresh.setLimit(-1)
+	grown := append(slices.Clone(old), fresh)
 	b.caps.Store(&grown)
 	b.byID[id] = len(old)
 	return len(old)
@@ -220,11 +226,15 @@ func (b *Book) Apply(e exchange.Entry) {
 		}
 	case *exchange.LimitSet:
 		c := b.cap(ev.Cap)
-		c.per, c.unit, c.limit = ev.Per, ev.Unit, ev.Limit
+		c.per, c.unit = ev.Per, ev.Unit
+		c.setLimit(ev.Limit)
 	case *exchange.PostStarted:
 		b.evidence.start(ev)
+		b.traffic.started(e.At, ev)
 		b.turns.start(ev.Contract, ev.Turn)
 		b.start(e.At, ev)
+	case *exchange.LeadRefused:
+		b.traffic.refused(e.At, ev)
 	case *exchange.PostEnded:
 		b.evidence.ended(e.At, &b.open[ev.LeadID][b.mustFind(ev.LeadID, ev.Attempt)], ev)
 		switch ev.Outcome {

@@ -21,6 +21,7 @@ type snapshot struct {
 	Conflicts []snapshotConflict `json:"conflicts,omitempty"`
 	Evidence  *snapshotEvidence  `json:"evidence,omitempty"`
 	Turns     []snapshotTier     `json:"turns,omitempty"`
+	Traffic   *traffic           `json:"traffic,omitempty"`
 }
 
 type snapshotOffer struct {
@@ -109,7 +110,7 @@ func (b *Book) Snapshot() []byte {
 			Lead: hex.EncodeToString(c.LeadID[:]), Attempt: c.Attempt, Accepted: c.Accepted, By: uint8(c.By), At: c.At,
 		})
 	}
-	s.Evidence, s.Turns = b.evidence.snapshot(), b.turns.snapshot()
+	s.Evidence, s.Turns, s.Traffic = b.evidence.snapshot(), b.turns.snapshot(), b.traffic.snapshot()
 	out, err := json.Marshal(s)
 	if err != nil {
 		panic("BUG: cannot encode a snapshot: " + err.Error())
@@ -137,7 +138,8 @@ func Restore(data []byte) (b *Book, err error) {
 	}
 	for _, sc := range s.Caps {
 		c := b.cap(sc.ID)
-		c.per, c.unit, c.limit, c.windows, c.forgotten = exchange.Window(sc.PerNo), exchange.CapUnit(sc.UnitNo), sc.Limit, sc.Windows, sc.Forgotten
+		c.per, c.unit, c.windows, c.forgotten = exchange.Window(sc.PerNo), exchange.CapUnit(sc.UnitNo), sc.Windows, sc.Forgotten
+		c.setLimit(sc.Limit)
 		if len(c.windows) > 0 {
 			c.publish()
 		}
@@ -169,6 +171,9 @@ func Restore(data []byte) (b *Book, err error) {
 		b.conflicts[c.LegKey] = c
 	}
 	b.evidence.restore(s.Evidence)
+	if s.Traffic != nil {
+		b.traffic = *s.Traffic
+	}
 	b.turns.restore(s.Turns)
 	return b, nil
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cockroachdb/datadriven"
+
 	"vendue/exchange"
 )
 
@@ -47,4 +49,27 @@ func readDays(words string) (days exchange.Days) {
 		}
 	}
 	return days
+}
+
+func readPrepaid(b *exchange.Buyer, words []string) {
+	for _, word := range words {
+		if opening, ok := strings.CutPrefix(word, "prepaid="); ok {
+			b.Prepaid = true
+			b.Caps = append(b.Caps, exchange.Cap{
+				ID: exchange.BalanceCap(b.ID), Per: exchange.PerTotal, Unit: exchange.CapSpend, Limit: int64(mustMoney(opening)), Full: exchange.ReasonBalance, Prepaid: true,
+			})
+		}
+	}
+}
+
+// pay adds to a buyer's balance: pay BUYER amount=A [before=B].
+func (h *story) pay(d *datadriven.TestData) string {
+	before := exchange.Money(-1)
+	if has(d, "before") {
+		before = mustMoney(arg(d, "before"))
+	}
+	b, done, err := h.engine.Pay(exchange.BuyerID(d.CmdArgs[0].Key), mustMoney(arg(d, "amount")), before)
+	h.must(err)
+	words := [...]string{"paid", "no such prepaid buyer", "another amount stands", "more than is left", "failed"}
+	return fmt.Sprintf("%s: %s in, %s spent, %s held\n", words[done], b.Paid, b.Spent, b.Held)
 }

@@ -109,6 +109,7 @@ type Snapshot struct {
 	Market  *exchange.Market
 	Bidders Bidders
 	trees   map[exchange.CampaignID]*pingtree.Tree
+	paced   bool // some caps are spread over their days
 	rates   map[exchange.CampaignID]*campaignRates
 	strays  map[exchange.SellerID]*book.Rate // posts without a live quote: no campaign's rate bounds them
 }
@@ -231,6 +232,7 @@ func (e *Engine) keepHouse() {
 			return
 		case <-tick.C:
 			e.quotes.Sweep(e.Now())
+			e.planDay(e.snap.Load())
 			if err := e.snapshotIfDue(); err != nil {
 				e.deps.Log.Error().Err(err).Msg("cannot save the book")
 			}
@@ -293,6 +295,7 @@ func (e *Engine) Install(market *exchange.Market, bidders Bidders, text string) 
 			next.rates[id] = old.rates[id]
 		}
 	}
+	evenCaps(market, func(*exchange.Cap, *exchange.Hours) { next.paced = true })
 	batches, err := e.accept(market, text)
 	if err != nil {
 		return err
@@ -300,6 +303,7 @@ func (e *Engine) Install(market *exchange.Market, bidders Bidders, text string) 
 	if err := e.waitAll(batches); err != nil {
 		return err
 	}
+	e.planDay(next)
 	e.snap.Store(next)
 	e.mu.Lock()
 	e.resolver.replan(e.Now())

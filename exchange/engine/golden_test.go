@@ -61,6 +61,8 @@ func (h *story) run(t *testing.T, d *datadriven.TestData) string {
 		synctest.Wait()
 	case "until":
 		h.until(d.CmdArgs[0].Key)
+	case "pay":
+		out = h.pay(d)
 	case "used":
 		return h.used()
 	case "ping":

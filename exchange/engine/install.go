@@ -37,12 +37,16 @@ func limitChanges(b *book.Book, caps []*exchange.Cap) []exchange.Event {
 	wanted := make(map[exchange.CapID]struct{}, len(caps))
 	for _, c := range caps {
 		wanted[c.ID] = struct{}{}
-		if b.Limit(c.ID) != c.Limit {
+		have := b.Limit(c.ID)
+		if c.Prepaid && have >= 0 {
+			continue // a balance opens once; what it is now was paid in
+		}
+		if have != c.Limit {
 			events = append(events, &exchange.LimitSet{Cap: c.ID, Per: c.Per, Unit: c.Unit, Limit: c.Limit})
 		}
 	}
 	b.Limits(func(id exchange.CapID, per exchange.Window, unit exchange.CapUnit, _ int64) {
-		if _, ok := wanted[id]; !ok {
+		if _, ok := wanted[id]; !ok && !id.IsBalance() { // what a buyer paid in stays its own
 			events = append(events, &exchange.LimitSet{Cap: id, Per: per, Unit: unit, Limit: -1})
 		}
 	})

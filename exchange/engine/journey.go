@@ -334,6 +334,9 @@ func (j *journey) admit(c *candidate, now time.Time) (exchange.Reason, []exchang
 	if i, ok := j.e.book.CanHold(holds); !ok {
 		return j.fullReason(c, holds[i].Cap), nil
 	}
+	if j.ahead(c.contract, now) {
+		return exchange.ReasonPacing, nil
+	}
 	return exchange.ReasonNone, holds
 }
 

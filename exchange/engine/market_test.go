@@ -23,9 +23,9 @@ const (
 // world is a market written as lines of text, and its buyers with what they will say:
 //
 //	zone NAME                      (UTC if it is not said)
-//	seller NAME [cap=PER/UNIT/LIMIT[/DAY+DAY..]]...
+//	seller NAME [cap=PER/UNIT/LIMIT[/DAY+DAY..|/even]]...
 //	campaign NAME seller=S [floor= margin= bands=FROM:MARGIN,.. for=BUYER/MARGIN margin_min= window= post_wait= ttl= pings= posts= attempts= legs= shared_floor= consent cap=..]
-//	buyer NAME [cap=..]
+//	buyer NAME [prepaid=OPENING cap=..]
 //	contract NAME buyer=B (price=P [shared_price=P] | bid=A[/SHARED][,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue weight=90% sale=shared|any legs=N returns=24h return_reasons=w[,w..] return_frees paused cap=.. state=AZ]
 //	         [status=V[,V..] every= status_takes= token idempotent settle=sold|unsold/AFTER]
 //	tier auction|expected|priority|round_robin|weighted CONTRACT[:WEIGHT]...    (expected: an auction by what bids are worth)
@@ -224,6 +224,7 @@ func (w *world) line(v *exchange.Vertical, words []string) bool {
 	case "buyer":
 		b := &exchange.Buyer{ID: exchange.BuyerID(name), Name: name}
 		b.Caps = readCaps("buyer/"+name, words[2:], exchange.ReasonCapBuyer, exchange.ReasonBudget)
+		readPrepaid(b, words[2:])
 		m.Buyers[b.ID] = b
 	case "contract":
 		c := &exchange.Contract{
@@ -404,7 +405,9 @@ func readCaps(owner string, words []string, leads, spend exchange.Reason) (caps 
 		}
 		parts := strings.Split(value, "/")
 		c := exchange.Cap{ID: exchange.CapID(owner + "/" + parts[0] + "/" + parts[1]), Per: windows[parts[0]], Unit: exchange.CapLeads, Limit: int64(mustInt(parts[2])), Full: leads}
-		if len(parts) > 3 {
+		if len(parts) > 3 && parts[3] == "even" {
+			c.Even = true
+		} else if len(parts) > 3 {
 			c.ID, c.Days = c.ID+exchange.CapID("/"+parts[3]), readDays(parts[3])
 		}
 		if parts[1] == "spend" {

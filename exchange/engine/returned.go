@@ -140,6 +140,8 @@ func (e *Engine) returnOf(r *Return, view *exchange.LeadView, leg *exchange.LegV
 	}
 	if c.ReturnFrees {
 		ev.Frees = leg.Holds
+	} else {
+		ev.Frees = balanceHolds(leg.Holds)
 	}
 	return ev, ReturnedNow
 }

@@ -51,6 +51,10 @@ type sliceCaps []int64
 
 func (s sliceCaps) Used(handle int, _ int64) int64 { return s[handle] }
 
+func (sliceCaps) Bound(c *exchange.Cap, _ time.Time) (int64, int64) {
+	return c.Limit, exchange.Unscheduled
+}
+
 func benchmarkEligible(b *testing.B, n int) {
 	raw, v, q := mixed(n)
 	tree := Compile(raw, v)

@@ -17,6 +17,10 @@ type usedCaps map[int]int64
 
 func (u usedCaps) Used(handle int, _ int64) int64 { return u[handle] }
 
+func (usedCaps) Bound(c *exchange.Cap, _ time.Time) (int64, int64) {
+	return c.Limit, exchange.Unscheduled
+}
+
 // scan is the slow, obvious eligibility: it looks at each contract, condition and cap in turn.
 func scan(c *exchange.Contract, v *exchange.Vertical, q *Query) exchange.Reason {
 	if c.Paused {

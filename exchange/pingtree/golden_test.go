@@ -59,6 +59,10 @@ func newHouse() *house {
 
 func (h *house) Used(handle int, window int64) int64 { return h.sold[windowKey{handle, window}] }
 
+func (h *house) Bound(c *exchange.Cap, _ time.Time) (int64, int64) {
+	return c.Limit, exchange.Unscheduled
+}
+
 func (h *house) run(d *datadriven.TestData) (string, error) {
 	lines := strings.Split(strings.TrimSpace(d.Input), "\n")
 	var err error

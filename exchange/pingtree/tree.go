@@ -46,6 +46,9 @@ type CapsView interface {
 	// Used returns reserved and committed together, in leads or micro-units,
 	// in the window that began at the Unix second window.
 	Used(handle int, window int64) int64
+	// Bound returns what bounds a cap that Moves at now: its limit, and what of
+	// it may be used by now (exchange.Unscheduled: all).
+	Bound(c *exchange.Cap, now time.Time) (limit, schedule int64)
 }
 
 // Query is one question: who may see this lead?
@@ -119,8 +122,8 @@ func (t *Tree) Eligible(i int, q *Query, s *Scratch) []*exchange.Contract {
 			c := tr.contracts[w<<6|bits.TrailingZeros64(word)]
 			if !c.Hours.OpenAt(s.clock.day, s.clock.minute) {
 				s.Excluded[exchange.ReasonHours]++
-			} else if stop, _ := fullCap(c, q, &s.clock); stop != nil {
-				s.Excluded[stop.Full]++
+			} else if stop, full := fullCap(c, q, &s.clock); full {
+				s.Excluded[stop.reason()]++
 			} else {
 				s.list = append(s.list, c)
 			}
@@ -175,32 +178,52 @@ func (tr *tier) named(names []string, s *Scratch) set {
 	return s.mask
 }
 
-// fullCap returns the first cap, the contract's own before its buyer's, that
-// has no room for one more sale, and what is used of it; nil if all have room
-// or the lead is a test. A live bid is not known yet: it needs a spend cap
-// that is not used up, and the book sees at the post whether it fits.
-func fullCap(c *exchange.Contract, q *Query, k *clock) (*exchange.Cap, int64) {
-	if q.Test {
-		return nil, 0
-	}
-	if stop, used := firstFull(c.Caps, c.Price, q.Caps, k); stop != nil {
-		return stop, used
-	}
-	return firstFull(c.Buyer.Caps, c.Price, q.Caps, k)
+// stop is a cap that stops a contract.
+type stop struct {
+	cap      *exchange.Cap
+	used     int64
+	limit    int64
+	schedule int64 // what of it may be used by now; exchange.Unscheduled: all
 }
 
-func firstFull(caps []exchange.Cap, price exchange.Money, view CapsView, k *clock) (*exchange.Cap, int64) {
+// reason is what the contract is told.
+func (s *stop) reason() exchange.Reason {
+	if s.used >= s.schedule {
+		return exchange.ReasonPacing
+	}
+	return s.cap.Full
+}
+
+// fullCap returns the first cap, the contract's own before its buyer's, that
+// has no room for one more sale, or is ahead of its schedule; none if all have room
+// or the lead is a test. A live bid is not known yet: it needs a spend cap
+// that is not used up, and the book sees at the post whether it fits.
+func fullCap(c *exchange.Contract, q *Query, k *clock) (stop, bool) {
+	if q.Test {
+		return stop{}, false
+	}
+	if s, full := firstFull(c.Caps, c.Price, q, k); full {
+		return s, true
+	}
+	return firstFull(c.Buyer.Caps, c.Price, q, k)
+}
+
+func firstFull(caps []exchange.Cap, price exchange.Money, q *Query, k *clock) (stop, bool) {
 	for i := range caps {
-		if !caps[i].Counts(k.day) {
+		c := &caps[i]
+		if !c.Counts(k.day) {
 			continue
 		}
-		used := int64(0)
-		if view != nil {
-			used = view.Used(caps[i].Handle, k.windowStart(caps[i].Per))
+		s := stop{cap: c, limit: c.Limit, schedule: exchange.Unscheduled}
+		if q.Caps != nil {
+			s.used = q.Caps.Used(c.Handle, k.windowStart(c.Per))
+			if c.Moves() {
+				s.limit, s.schedule = q.Caps.Bound(c, q.Now)
+			}
 		}
-		if need := max(caps[i].Need(price), 1); used > caps[i].Limit-need {
-			return &caps[i], used
+		if need := max(c.Need(price), 1); s.used > s.limit-need || s.used >= s.schedule {
+			return s, true
 		}
 	}
-	return nil, 0
+	return stop{}, false
 }

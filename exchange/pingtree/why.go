@@ -42,8 +42,8 @@ func (t *Tree) Why(c *exchange.Contract, q *Query) (exchange.Reason, string) {
 	if !c.Hours.OpenAt(k.day, k.minute) {
 		return exchange.ReasonHours, hoursDetail(&c.Hours, &k)
 	}
-	if stop, used := fullCap(c, q, &k); stop != nil {
-		return stop.Full, capDetail(stop, used, c.Price)
+	if s, full := fullCap(c, q, &k); full {
+		return s.reason(), s.detail(c.Price)
 	}
 	return exchange.ReasonNone, ""
 }
@@ -141,12 +141,19 @@ func dayWord(d time.Weekday) string { return strings.ToLower(d.String()[:3]) }
 
 func clockWord(minute int) string { return fmt.Sprintf("%02d:%02d", minute/60, minute%60) }
 
-func capDetail(c *exchange.Cap, used int64, price exchange.Money) string {
-	if c.Unit != exchange.CapSpend {
-		return fmt.Sprintf("cap %s: %d of %d used", c.ID, used, c.Limit)
+// detail tells people how the cap stands.
+func (s *stop) detail(price exchange.Money) string {
+	amount := func(n int64) string {
+		if s.cap.Unit == exchange.CapSpend {
+			return exchange.Money(n).String()
+		}
+		return strconv.FormatInt(n, 10)
 	}
-	detail := fmt.Sprintf("cap %s: %s of %s used", c.ID, exchange.Money(used), exchange.Money(c.Limit))
-	if price > 0 {
+	if s.reason() == exchange.ReasonPacing {
+		return fmt.Sprintf("cap %s: %s used, %s are due by now of the day's %s", s.cap.ID, amount(s.used), amount(s.schedule), amount(s.limit))
+	}
+	detail := fmt.Sprintf("cap %s: %s of %s used", s.cap.ID, amount(s.used), amount(s.limit))
+	if s.cap.Unit == exchange.CapSpend && price > 0 {
 		detail += fmt.Sprintf(", a lead costs %s", price)
 	}
 	return detail
