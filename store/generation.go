@@ -27,6 +27,7 @@ type generation struct {
 	keys   indexKeys
 	events int
 	last   uint64 // seq of the last event
+	oldest int64  // the least time of an event
 	sum    uint64 // checksum of its record
 }
 
@@ -66,6 +67,9 @@ func groupBytes(key []byte) int {
 // add takes in the index keys of e, whose record has the checksum sum.
 func (g *generation) add(e exchange.Entry, sum uint64) {
 	_ = g.keys.each(e, g.put) // put never fails
+	if g.oldest = min(g.oldest, e.At); g.events == 0 {
+		g.oldest = e.At
+	}
 	g.events++
 	g.last, g.sum = e.Seq, sum
 }

@@ -87,21 +87,6 @@ func (s *Store) LeadsByPerson(person exchange.Fingerprint, since time.Time, fn f
 	})
 }
 
-// Click returns the click's event, and false if the journal does not hold it.
-func (s *Store) Click(id exchange.ClickID) (exchange.Entry, bool, error) {
-	key := append(append(make([]byte, 0, keyBytesMost), prefixClick), id[:]...)
-	value, ok, err := s.index.get(nil, key)
-	if err != nil || !ok {
-		return exchange.Entry{}, false, err
-	}
-	seq, ok := indexSeq(key, value)
-	if !ok {
-		return exchange.Entry{}, false, &DamageError{What: fmt.Sprintf("key %x", key), Err: errIndex}
-	}
-	e, err := s.entry(seq)
-	return e, err == nil, err
-}
-
 // group is the index keys in [lo, hi), which all are of one group: lo begins with it.
 type group struct {
 	lo, hi []byte

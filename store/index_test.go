@@ -26,13 +26,12 @@ type indexModel struct {
 	keys    map[exchange.Fingerprint]exchange.LeadID
 	pings   map[exchange.PingID]exchange.LeadID
 	persons map[exchange.Fingerprint][]exchange.LeadID
-	clicks  map[exchange.ClickID]uint64
 }
 
 func newIndexModel() *indexModel {
 	return &indexModel{
 		leads: map[exchange.LeadID][]uint64{}, keys: map[exchange.Fingerprint]exchange.LeadID{}, pings: map[exchange.PingID]exchange.LeadID{},
-		persons: map[exchange.Fingerprint][]exchange.LeadID{}, clicks: map[exchange.ClickID]uint64{},
+		persons: map[exchange.Fingerprint][]exchange.LeadID{},
 	}
 }
 
@@ -49,8 +48,6 @@ func (m *indexModel) apply(seq uint64, ev exchange.Event) {
 	case *exchange.LeadRefused:
 		m.leads[ev.LeadID] = append(m.leads[ev.LeadID], seq)
 		m.keys[ev.Lead.Idem], m.pings[ev.Lead.PingID] = ev.LeadID, ev.LeadID
-	case *exchange.Clicked:
-		m.clicks[ev.ClickID] = seq
 	}
 }
 
@@ -80,11 +77,6 @@ func (m *indexModel) compare(t *testing.T, s *Store) {
 		slices.SortFunc(want, func(a, b exchange.LeadID) int { return bytes.Compare(b[:], a[:]) })
 		if err != nil || !slices.Equal(got, want) {
 			t.Fatalf("person: %v, %v; want %v", got, err, want)
-		}
-	}
-	for id, want := range m.clicks {
-		if e, ok, err := s.Click(id); e.Seq != want || !ok || err != nil {
-			t.Fatalf("click: %v %v %v, want %d", e.Seq, ok, err, want)
 		}
 	}
 }

@@ -56,6 +56,7 @@ type indexer struct {
 	spare   *generation // empty, to be filled again; the goroutine puts it there
 
 	places  []keyPlace    // scratch of write
+	sweep   sweep         // the goroutine's alone, once it runs
 	running bool          // the goroutine was started; set once, while opening
 	full    chan struct{} // holds one: the open generation may be full
 	turned  chan struct{} // holds one: the open generation is another one
@@ -134,14 +135,22 @@ func (x *indexer) waiting() int {
 func (x *indexer) run() {
 	defer close(x.done)
 	for {
+		var on <-chan time.Time
+		if x.sweep.from != nil {
+			on = time.After(sweepPause)
+		}
 		select {
 		case <-x.full:
 		case <-x.closing:
 			return
+		case <-on:
+			if x.sweepOn() != nil {
+				return // the fault is told
+			}
 		}
 		for x.turn() {
-			if err := x.write(x.writing); err != nil {
-				return // the fault is told
+			if x.write(x.writing) != nil || x.due(x.writing.oldest) != nil {
+				return
 			}
 			x.drop()
 		}
@@ -188,15 +197,14 @@ func (x *indexer) write(g *generation) error {
 	if err := batch.Set([]byte(indexMarkKey), mark, nil); err != nil {
 		return x.s.fault.fail(fmt.Errorf("cannot mark the index: %w", err))
 	}
-	if err := x.s.fault.guard(func() error { return batch.Commit(pebble.NoSync) }); err != nil {
-		return err // the batch may still be in Pebble's hands
+	if err := x.commit(batch); err != nil {
+		return err
 	}
 	// On disk soon, however small it was: that bounds what the next opening has to make again.
-	err := x.s.fault.guard(func() error {
+	return x.s.fault.guard(func() error {
 		_, err := x.db.AsyncFlush()
 		return err
 	})
-	return errors.Join(err, batch.Close())
 }
 
 // close ends the goroutine and closes the database. What is not written yet is made again at the next opening.
@@ -337,7 +345,14 @@ func (x *indexer) openAt(dir string, fs vfs.FS) (from uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if from, err = x.marked(db); err != nil {
+	from, err = x.marked(db)
+	if err == nil {
+		x.sweep.gone, err = goneOf(db)
+	}
+	if err == nil && !s.readOnly {
+		err = dropOldClicks(db)
+	}
+	if err != nil {
 		return 0, errors.Join(err, db.Close())
 	}
 	x.db = db
@@ -415,7 +430,7 @@ func (x *indexer) derive(from uint64) error {
 // dropOldIndexes removes the index keys that stood in the journal's own
 // database before the index had one.
 func (s *Store) dropOldIndexes() error {
-	for _, p := range []byte(indexPrefixes) {
+	for _, p := range []byte(indexPrefixes + string(prefixClick)) {
 		lo, hi := []byte{p}, []byte{p + 1}
 		old := false
 		err := span{db: s.db, what: "the journal", lo: lo, hi: hi}.each(func(_, _ []byte) (bool, error) {
@@ -430,4 +445,18 @@ func (s *Store) dropOldIndexes() error {
 		}
 	}
 	return nil
+}
+
+// dropOldClicks removes the keys of clicks, which once had an index that nobody asked.
+func dropOldClicks(db *pebble.DB) error {
+	lo, hi := []byte{prefixClick}, []byte{prefixClick + 1}
+	old := false
+	err := span{db: db, what: "the index", lo: lo, hi: hi}.each(func(_, _ []byte) (bool, error) {
+		old = true
+		return false, nil
+	})
+	if err == nil && old {
+		err = db.DeleteRange(lo, hi, pebble.NoSync)
+	}
+	return err
 }

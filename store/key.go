@@ -10,7 +10,7 @@ import (
 // The first byte of a key names its keyspace. Every index key carries the seq
 // of the one event it was made from, in the key or in the value.
 const (
-	prefixClick  = 'c' // click 20                        -> seq 8
+	prefixClick  = 'c' // no longer written; old indexes have it
 	prefixEvent  = 'e' // seq 8                           -> record
 	prefixPing   = 'g' // ping 20                         -> lead 20 | seq 8, the last event wins
 	prefixIdem   = 'i' // idem 16                         -> lead 20 | seq 8, the last event wins
@@ -20,7 +20,7 @@ const (
 )
 
 // indexPrefixes are the keyspaces that follow from the events alone.
-const indexPrefixes = string(prefixClick) + string(prefixPing) + string(prefixIdem) + string(prefixLead) + string(prefixPerson)
+const indexPrefixes = string(prefixPing) + string(prefixIdem) + string(prefixLead) + string(prefixPerson)
 
 const (
 	idBytes      = len(exchange.LeadID{})
@@ -80,10 +80,6 @@ func (x *indexKeys) each(e exchange.Entry, fn func(key, value []byte) error) err
 		return x.lead(e.Seq, ev.LeadID, fn)
 	case *exchange.LegGivenBack:
 		return x.lead(e.Seq, ev.LeadID, fn)
-	case *exchange.Clicked:
-		x.key = append(append(x.key[:0], prefixClick), ev.ClickID[:]...)
-		x.value = appendSeq(x.value[:0], e.Seq)
-		return fn(x.key, x.value)
 	default:
 		return nil
 	}
@@ -130,7 +126,7 @@ func indexSeq(key, value []byte) (seq uint64, ok bool) {
 		from, size = key, 1+idBytes+seqBytes
 	case prefixPing, prefixIdem:
 		size = idBytes + seqBytes
-	case prefixPerson, prefixClick:
+	case prefixPerson:
 		size = seqBytes
 	}
 	if size == 0 || len(from) != size {

@@ -7,7 +7,7 @@ import (
 // MetricNames are all the metrics of this room.
 var MetricNames = []string{
 	metricAppendSeconds, metricSyncSeconds, metricEvents, metricJournalBytes, metricUndurable,
-	metricStalled, metricUnindexed, metricIndexWait,
+	metricStalled, metricUnindexed, metricIndexWait, metricIndexSwept,
 	metricTapeRecords, metricTapeDropped, metricTapeBytes, metricTapeFaults, metricTapeQueue,
 }
 
@@ -20,6 +20,7 @@ const (
 	metricStalled       = "vendue_store_stalled_seconds"          // for so long events wait for the disk and none got there
 	metricUnindexed     = "vendue_store_unindexed_events"         // whose index keys are in memory alone
 	metricIndexWait     = "vendue_store_index_wait_seconds_total" // waited under the engine's lock because the index was too far behind
+	metricIndexSwept    = "vendue_store_index_swept_total"        // index keys that left because they can no longer matter
 	metricTapeRecords   = "vendue_store_tape_records_total"       // written to the tape
 	metricTapeDropped   = "vendue_store_tape_dropped_total"       // lost because the tape's writer was behind, or its disk failed
 	metricTapeBytes     = "vendue_store_tape_bytes_total"         // of records written to the tape
@@ -48,6 +49,7 @@ func newStoreMetrics(set *metrics.Set, s *Store) *storeMetrics {
 	})
 	set.NewGauge(metricStalled, func() float64 { return s.stalled().Seconds() })
 	set.NewGauge(metricUnindexed, func() float64 { return float64(s.index.waiting()) })
+	set.NewGauge(metricIndexSwept, func() float64 { return float64(s.indexSwept.Load()) })
 	set.NewGauge(metricTapeQueue, func() float64 { return float64(s.tape.waiting()) })
 	return &storeMetrics{
 		set:           set,

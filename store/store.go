@@ -55,12 +55,14 @@ type Store struct {
 	recovery Recovery
 	readOnly bool
 
-	seq       atomic.Uint64
-	durable   watermark
-	advanced  atomic.Int64 // when durable last rose, or last had reason to; since pace.began
-	appending atomic.Bool
-	appender  appender // owned by whoever set appending
-	pace      pace
+	seq         atomic.Uint64
+	durable     watermark
+	advanced    atomic.Int64 // when durable last rose, or last had reason to; since pace.began
+	appending   atomic.Bool
+	personsKept atomic.Int64  // a duration
+	indexSwept  atomic.Uint64 // keys that left the index
+	appender    appender      // owned by whoever set appending
+	pace        pace
 
 	snapshots sync.Mutex // one SaveSnapshot at a time
 

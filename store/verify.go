@@ -80,6 +80,9 @@ func (s *Store) Verify(opts VerifyOptions) (Report, error) {
 		return v.report, err
 	}
 	defer func() { _ = v.index.Close() }()
+	if v.gone, err = goneOf(v.index); err != nil {
+		return v.report, err
+	}
 	for _, step := range []func() error{v.events, v.indexes, v.leads, v.snapshots} {
 		if err := step(); err != nil {
 			return v.report, fmt.Errorf("cannot verify the journal: %w", err)
@@ -91,6 +94,7 @@ func (s *Store) Verify(opts VerifyOptions) (Report, error) {
 type verifier struct {
 	s      *Store
 	index  *pebble.Batch // all of the index, also what is not in its database
+	gone   gone          // what may have left it
 	opts   VerifyOptions
 	last   uint64
 	report Report

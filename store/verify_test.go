@@ -85,7 +85,7 @@ func TestVerifyIndexes(t *testing.T) {
 			_ = db.Set(append([]byte{prefixIdem}, st.Lead.Idem[:]...), appendSeq(append([]byte{}, other.LeadID[:]...), 1), pebble.Sync)
 		}, "holds something else"},
 		{"index to nowhere", all(st), func(db *pebble.DB) {
-			_ = db.Set(append([]byte{prefixClick}, st.LeadID[:]...), appendSeq(nil, 0), pebble.Sync)
+			_ = db.Set(leadKey(nil, st.LeadID, 0), nil, pebble.Sync)
 		}, "names an event that is not sound"},
 	} {
 		c.run(t)

@@ -178,9 +178,18 @@ func (a *App) install(cfg *configs.Config) error {
 	a.attribution.Use(follow)
 	a.track.Use(follow)
 	a.api.Use(cfg.API)
+	a.store.KeepPersons(duplicatesSought(cfg.Market))
 	a.pressure.most.Store(int64(cfg.Limits.InFlightMax))
 	a.cfg.Store(cfg)
 	return nil
+}
+
+// duplicatesSought is how far back a lead's duplicates are looked for at most.
+func duplicatesSought(m *exchange.Market) (most time.Duration) {
+	for _, v := range m.Verticals {
+		most = max(most, time.Duration(v.Duplicate.Within)*time.Second)
+	}
+	return most
 }
 
 // Start begins to serve. The public listener opens last.
