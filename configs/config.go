@@ -41,6 +41,7 @@ type Config struct {
 // Limits bound what the house takes on at once.
 type Limits struct {
 	BodyBytesMax   int   // of one request; 64 KiB unless told
+	BodiesBytesMax int64 // the large ones of all requests at hand together; 256 MiB unless told
 	QuoteBytesMax  int64 // all live quotes together; 1 GiB unless told
 	ConnectionsMax int   // public connections; 20,000 unless told
 	InFlightMax    int   // requests of new business worked on at once; 0, unless told: as many as the machine can do in time

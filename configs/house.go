@@ -160,10 +160,14 @@ func (l *loader) clockAndCoin(t table) {
 	}
 }
 
+// bodyBytesMost is how large a body may be let be.
+const bodyBytesMost = 16 << 20
+
 func (l *loader) limits(n *node) {
-	t := l.table(n, "body_bytes", "quote_bytes", "connections", "in_flight")
+	t := l.table(n, "body_bytes", "bodies_bytes", "quote_bytes", "connections", "in_flight")
 	l.cfg.Limits = Limits{
-		BodyBytesMax:   int(l.integer(t.opt("body_bytes"), 64<<10, 1<<10, 16<<20)),
+		BodyBytesMax:   int(l.integer(t.opt("body_bytes"), 64<<10, 1<<10, bodyBytesMost)),
+		BodiesBytesMax: l.integer(t.opt("bodies_bytes"), 256<<20, bodyBytesMost, 1<<40), // so that the largest there may be has room
 		QuoteBytesMax:  l.integer(t.opt("quote_bytes"), 1<<30, 1<<20, 1<<40),
 		ConnectionsMax: int(l.integer(t.opt("connections"), 20_000, 1, 1_000_000)),
 		InFlightMax:    int(l.integer(t.opt("in_flight"), 0, 1, 1_000_000)),

@@ -237,7 +237,7 @@ func TestDefaults(t *testing.T) {
 	got := fmt.Sprintln(c.Window, c.PostWait, c.QuoteTTL, c.Floor, c.Margin, c.MarginMin, c.PingsPerSecond, c.ShowBuyers, c.ConsentRequired,
 		contract.PingTimeout, contract.PostTimeout, contract.OnUnknown, contract.ReturnWithin, len(contract.ReturnReasons), contract.ReturnFrees, contract.Sale, contract.MaxBid,
 		cfg.Reserve, cfg.TapeDays, cfg.LogLevel, cfg.Limits, cfg.Node, cfg.Admin)
-	want := "250ms 10s 5m0s 0.00 {0% 0.00} {0% 0.00} 0 false false 200ms 3s 0 720h0m0s 0 false exclusive 0.00 5ms 14 info {65536 1073741824 20000 0} 0 127.0.0.1:8081\n"
+	want := "250ms 10s 5m0s 0.00 {0% 0.00} {0% 0.00} 0 false false 200ms 3s 0 720h0m0s 0 false exclusive 0.00 5ms 14 info {65536 268435456 1073741824 20000 0} 0 127.0.0.1:8081\n"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -253,7 +253,7 @@ func TestExtraKeys(t *testing.T) {
 			"        where: {state: [arizona, ca], age: {min: 25, not: [30, 31]}, credit: GOOD}\n        hours: {from: \"22:00\", to: \"06:00\"}\n",
 		"/ping\"", "/ping\", test_url: \"http://127.0.0.1:9101/test\", headers: {X-Partner: a, Authorization: \"Bearer ${TOKEN}\"}",
 		"[{contracts", "[{window: 100ms, method: priority, contracts",
-		"listen:", "limits: {body_bytes: 2048, quote_bytes: 1048576, connections: 7, in_flight: 8}\nnode: 3\nreserve: 7ms\ntape_days: 2\nlog_level: debug\nlisten:"))
+		"listen:", "limits: {body_bytes: 2048, bodies_bytes: 16777216, quote_bytes: 1048576, connections: 7, in_flight: 8}\nnode: 3\nreserve: 7ms\ntape_days: 2\nlog_level: debug\nlisten:"))
 	c, contract, wire := cfg.Market.Campaigns["north-auto"], cfg.Market.ByName["acme-west"], cfg.Bidder.Contracts[0]
 	if !c.ShowBuyers || !c.ConsentRequired || c.Margin.Fixed != 1_500_000 || c.MarginMin.Fixed != 500_000 {
 		t.Errorf("campaign: got %+v", c)
@@ -285,7 +285,7 @@ func TestExtraKeys(t *testing.T) {
 	if tier := c.Tree.Tiers[0]; tier.Window != 100*time.Millisecond || tier.Method != exchange.MethodPriority {
 		t.Errorf("tier: got %+v", tier)
 	}
-	if cfg.Limits != (Limits{2048, 1 << 20, 7, 8}) || cfg.Node != 3 || cfg.Reserve != 7*time.Millisecond || cfg.TapeDays != 2 || cfg.LogLevel != "debug" {
+	if cfg.Limits != (Limits{2048, 16 << 20, 1 << 20, 7, 8}) || cfg.Node != 3 || cfg.Reserve != 7*time.Millisecond || cfg.TapeDays != 2 || cfg.LogLevel != "debug" {
 		t.Errorf("house: got %+v", cfg)
 	}
 	hooks := []postback.Hook{{Seller: "north", URL: "https://north.example/leads", Secret: []byte("hunter2:hunter2")}}

@@ -180,6 +180,7 @@ func (a *App) install(cfg *configs.Config) error {
 	a.api.Use(cfg.API)
 	a.store.KeepPersons(duplicatesSought(cfg.Market))
 	a.pressure.most.Store(int64(cfg.Limits.InFlightMax))
+	a.pressure.bodies.most.Store(cfg.Limits.BodiesBytesMax)
 	a.cfg.Store(cfg)
 	return nil
 }
@@ -216,7 +217,7 @@ func (a *App) Start() (err error) {
 			return err
 		}
 	}
-	a.serve(a.public, &publicListener{Listener: a.publicLn, gate: a.pressure.gate})
+	a.serve(a.public, &publicListener{Listener: a.publicLn, gate: a.pressure.gate, bodies: &a.pressure.bodies})
 	// The admin side speaks last: who reads ready there must find the public side open.
 	a.serve(a.admin, a.admLn)
 	r := a.store.Recovery()
@@ -242,9 +243,17 @@ func (a *App) AdminAddr() string { return a.admLn.Addr().String() }
 // DataDir is where the journal is.
 func (a *App) DataDir() string { return a.cfg.Load().Data }
 
-// MemoryMax is how many bytes the house should get by on: its quotes at their
-// limit twice over, and a gigabyte for all else.
-func (a *App) MemoryMax() int64 { return 2*a.cfg.Load().Limits.QuoteBytesMax + 1<<30 }
+// What the house needs beside what its limits bound, and for each connection: see DESIGN.md.
+const (
+	restBytes = 512 << 20
+	connBytes = 28 << 10
+)
+
+// MemoryMax is how many bytes the house should get by on: all its limits reached at once.
+func (a *App) MemoryMax() int64 {
+	l := a.cfg.Load().Limits
+	return 2*l.QuoteBytesMax + 2*l.BodiesBytesMax + connBytes*int64(l.ConnectionsMax) + restBytes
+}
 
 // Failed gives the fault that ended the exchange, once, if one does.
 func (a *App) Failed() <-chan error { return a.failed }

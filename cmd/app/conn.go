@@ -20,7 +20,8 @@ const (
 // publicListener hands out connections that queue at the gate and can linger.
 type publicListener struct {
 	net.Listener
-	gate      *gate // nil: whoever comes is looked at
+	gate      *gate   // nil: whoever comes is looked at
+	bodies    *bodies // nil: not counted
 	lingering atomic.Int64
 }
 
@@ -51,6 +52,9 @@ type publicConn struct {
 
 	reading, writing lazyDeadline
 
+	got, booked int  // bytes of the request at hand, and how many of them are booked
+	refused     bool // there was no room for them
+
 	into      []byte // of the read in flight
 	n         int
 	err       error
@@ -75,6 +79,9 @@ func newPublicConn(tcp *net.TCPConn, l *publicListener) (*publicConn, error) {
 // Read reads by the deadline, or up to deadlineSlack before it, and comes back once the gate has a place for what was read.
 func (c *publicConn) Read(b []byte) (int, error) {
 	c.letGo()
+	if err := c.book(len(b)); err != nil {
+		return 0, err
+	}
 	if c.reading.due() {
 		if err := c.TCPConn.SetReadDeadline(c.reading.armed); err != nil {
 			return 0, err
@@ -92,6 +99,7 @@ func (c *publicConn) Read(b []byte) (int, error) {
 	if c.n == 0 && len(b) > 0 {
 		return 0, io.EOF
 	}
+	c.got += c.n
 	return c.n, nil
 }
 
@@ -191,8 +199,15 @@ func linger(c net.Conn) {
 // Close closes the connection.
 func (c *publicConn) Close() error {
 	c.letGo()
+	c.unbook()
 	if !c.gently {
 		return c.TCPConn.Close()
+	}
+	if c.refused {
+		// Whoever had no room was one of many: here, where a goroutine and its bounds are, and not beside it.
+		err := c.CloseWrite()
+		c.drain()
+		return err
 	}
 	if c.listener.lingering.Add(1) > lingersMax {
 		c.listener.lingering.Add(-1)
@@ -201,9 +216,14 @@ func (c *publicConn) Close() error {
 	err := c.CloseWrite()
 	go func() {
 		defer c.listener.lingering.Add(-1)
-		_ = c.TCPConn.SetReadDeadline(time.Now().Add(lingerMax))
-		_, _ = io.CopyN(io.Discard, c.TCPConn, lingerBytesMax)
-		_ = c.TCPConn.Close()
+		c.drain()
 	}()
 	return err
+}
+
+// drain reads what the client still sends, and closes the connection.
+func (c *publicConn) drain() {
+	_ = c.TCPConn.SetReadDeadline(time.Now().Add(lingerMax))
+	_, _ = io.CopyN(io.Discard, c.TCPConn, lingerBytesMax)
+	_ = c.TCPConn.Close()
 }

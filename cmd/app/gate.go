@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"sync"
@@ -47,7 +48,7 @@ type gate struct {
 	turn  atomic.Uint64
 	back  atomic.Int64 // places given back and not handed on
 	rung  atomic.Bool  // the porter has been told of them
-	bell  *os.File
+	bell  io.WriteCloser
 	ended sync.WaitGroup
 
 	mu          sync.Mutex
@@ -63,9 +64,13 @@ func newGate() (*gate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open a pipe: %w", err)
 	}
-	g := &gate{bell: w, free: gatePlaces * runtime.GOMAXPROCS(0)}
-	g.ended.Go(func() { g.hand(r) })
-	return g, nil
+	return newGateWith(r, w), nil
+}
+
+func newGateWith(porter io.ReadCloser, bell io.WriteCloser) *gate {
+	g := &gate{bell: bell, free: gatePlaces * runtime.GOMAXPROCS(0)}
+	g.ended.Go(func() { g.hand(porter) })
+	return g
 }
 
 // open tells whether there is nothing to do at the gate.
@@ -126,7 +131,7 @@ func (g *gate) give() {
 }
 
 // hand hands places on whenever the bell was rung, until it is taken down.
-func (g *gate) hand(bell *os.File) {
+func (g *gate) hand(bell io.ReadCloser) {
 	var b [16]byte
 	for {
 		_, err := bell.Read(b[:])

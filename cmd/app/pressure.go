@@ -18,12 +18,14 @@ type pressure struct {
 	gate     *gate        // nil: the listener is no TCP
 	most     atomic.Int64 // limits.in_flight; 0: none
 	inFlight atomic.Int64
+	bodies   bodies
 	shed     *metrics.Counter
 }
 
 func newPressure(set *metrics.Set) *pressure {
 	p := &pressure{shed: set.NewCounter("vendue_app_shed_total")}
 	set.NewGauge("vendue_app_in_flight", func() float64 { return float64(p.inFlight.Load()) })
+	set.NewGauge("vendue_app_bodies_bytes", func() float64 { return float64(p.bodies.used.Load()) })
 	set.NewGauge("vendue_app_gate_waiting", func() float64 {
 		if p.gate == nil {
 			return 0

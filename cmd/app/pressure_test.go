@@ -7,18 +7,16 @@ import (
 	"net"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 )
 
-// testGate is a shut gate without places.
+// testGate is a shut gate without places. Its bell is a pipe that a bubble sees through.
 func testGate(t *testing.T) *gate {
 	t.Helper()
-	g, err := newGate()
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := newGateWith(io.Pipe())
 	t.Cleanup(g.close)
 	g.shut.Store(time.Now().Add(time.Hour).UnixNano())
 	g.mu.Lock()
@@ -34,25 +32,24 @@ type comer struct {
 	done       chan struct{}
 }
 
+// come has a connection queue; in a bubble only.
 func (g *gate) come(arrived time.Time) *comer {
 	c := &comer{publicConn: &publicConn{turn: make(chan struct{}, 1), arrived: arrived}, done: make(chan struct{})}
-	before := g.waiting()
 	go func() {
 		defer close(c.done)
 		c.held, c.late = g.take(c.publicConn)
 	}()
-	for g.waiting() == before {
-		<-time.After(time.Millisecond)
-	}
+	synctest.Wait()
 	return c
 }
 
 // passes tells whether c is let through now.
 func (c *comer) passes() bool {
+	synctest.Wait()
 	select {
 	case <-c.done:
 		return true
-	case <-time.After(20 * time.Millisecond):
+	default:
 		return false
 	}
 }
@@ -81,7 +78,9 @@ func TestOpenGateHoldsNobody(t *testing.T) {
 	}
 }
 
-func TestGateHandsPlacesOnInOrder(t *testing.T) {
+func TestGateHandsPlacesOnInOrder(t *testing.T) { synctest.Test(t, gateHandsPlacesOnInOrder) }
+
+func gateHandsPlacesOnInOrder(t *testing.T) {
 	g := testGate(t)
 	now := time.Now()
 	first, second := g.come(now), g.come(now)
@@ -98,7 +97,9 @@ func TestGateHandsPlacesOnInOrder(t *testing.T) {
 }
 
 // Who comes to a long queue is late, and there is one of the others for every few of the late.
-func TestTheLateHaveAQueueOfTheirOwn(t *testing.T) {
+func TestTheLateHaveAQueueOfTheirOwn(t *testing.T) { synctest.Test(t, theLateHaveAQueueOfTheirOwn) }
+
+func theLateHaveAQueueOfTheirOwn(t *testing.T) {
 	g := testGate(t)
 	now := time.Now()
 	var fresh, late []*comer
@@ -151,7 +152,9 @@ func TestLongQueues(t *testing.T) {
 }
 
 // Who waited too long for a turn is late even if the queue was short.
-func TestStaleRequestsAreLate(t *testing.T) {
+func TestStaleRequestsAreLate(t *testing.T) { synctest.Test(t, staleRequestsAreLate) }
+
+func staleRequestsAreLate(t *testing.T) {
 	g := testGate(t)
 	c := g.come(time.Now().Add(-2 * waitMost))
 	g.give()
@@ -160,7 +163,9 @@ func TestStaleRequestsAreLate(t *testing.T) {
 	}
 }
 
-func TestCloseLetsEveryonePass(t *testing.T) {
+func TestCloseLetsEveryonePass(t *testing.T) { synctest.Test(t, closeLetsEveryonePass) }
+
+func closeLetsEveryonePass(t *testing.T) {
 	g := testGate(t)
 	var all []*comer
 	for range 10 {

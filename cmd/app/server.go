@@ -42,6 +42,7 @@ func (a *App) publicServer(cfg *configs.Config) *fasthttp.Server {
 // handlePublic is the sellers', consumers' and buyers' side.
 func (a *App) handlePublic(ctx *fasthttp.RequestCtx) {
 	c, _ := ctx.Conn().(*publicConn)
+	defer dropLarge(&ctx.Request, c)
 	if !a.pressure.enter(c, !a.newBusiness(ctx.Path())) {
 		a.api.WriteProblem(ctx, fasthttp.StatusServiceUnavailable, "the exchange is past its capacity; ask again")
 		return
@@ -53,6 +54,17 @@ func (a *App) handlePublic(ctx *fasthttp.RequestCtx) {
 	a.api.WriteProblem(ctx, fasthttp.StatusNotFound, "no such path")
 }
 
+// dropLarge lets a large body go once its request is answered. The server would
+// keep it with the connection, for the next one. c is nil if the listener is no TCP.
+func dropLarge(r *fasthttp.Request, c *publicConn) {
+	if n := r.Header.ContentLength(); n > headerBytes || n < 0 {
+		r.SwapBody(nil)
+	}
+	if c != nil {
+		c.unbook()
+	}
+}
+
 // newBusiness tells requests that begin something from those that finish it.
 func (a *App) newBusiness(path []byte) bool {
 	return string(path) == "/p.gif" || bytes.HasPrefix(path, []byte("/c/")) || a.api.Begins(string(path))
@@ -61,7 +73,13 @@ func (a *App) newBusiness(path []byte) bool {
 // handleFault answers what could not be read as a request. It never repeats what was sent.
 func (a *App) handleFault(ctx *fasthttp.RequestCtx, err error) {
 	var small *fasthttp.ErrSmallBuffer
+	c, _ := ctx.Conn().(*publicConn)
+	dropLarge(&ctx.Request, c)
 	switch {
+	case c != nil && c.refused:
+		a.pressure.shed.Inc()
+		linger(c)
+		a.api.WriteProblem(ctx, fasthttp.StatusServiceUnavailable, "large requests have filled their memory; ask again")
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		linger(ctx.Conn())
 		a.api.WriteProblem(ctx, fasthttp.StatusRequestEntityTooLarge, "the body is larger than this exchange takes")

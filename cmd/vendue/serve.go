@@ -25,7 +25,7 @@ func serveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "serve --config FILE",
 		Short:   "Run the exchange",
-		Long:    "Run the exchange until SIGTERM, which drains it. SIGHUP loads the config again; a bad one leaves the old running.\nThe log goes to standard error, a JSON object a line.\nThe collector runs at GOGC=400 under a memory limit of twice limits.quote_bytes and a gigabyte; GOGC and GOMEMLIMIT in the environment win.",
+		Long:    "Run the exchange until SIGTERM, which drains it. SIGHUP loads the config again; a bad one leaves the old running.\nThe log goes to standard error, a JSON object a line.\nThe collector runs at GOGC=400 under a memory limit of what all of limits come to; GOGC and GOMEMLIMIT in the environment win.",
 		Example: "  vendue serve --config vendue.yaml",
 		Args:    cobra.NoArgs,
 		RunE:    func(*cobra.Command, []string) error { return serve(config) },

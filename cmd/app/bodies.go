@@ -1,0 +1,64 @@
+package app
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+// bodyFree is how many bytes of a request are not booked: the server's own
+// buffer of a connection, and what came with it. Few leads are larger.
+const bodyFree = 2 * headerBytes
+
+var errBodiesFull = errors.New("the bodies of all requests have filled their memory")
+
+// bodies bounds how many bytes of large requests are in memory at once, those
+// that are still being sent too: the server takes room for a body as soon as its
+// length is known, so that a line of header from each of many connections would
+// otherwise fill the memory. A request that is not large is never refused for
+// those that are.
+//
+// most may change at any time; used is the sum of what connections have booked,
+// each for the request at hand.
+type bodies struct {
+	most, used atomic.Int64
+}
+
+// take books n bytes if there is room for them.
+func (b *bodies) take(n int) bool {
+	if b.used.Add(int64(n)) <= b.most.Load() {
+		return true
+	}
+	b.used.Add(-int64(n))
+	return false
+}
+
+// book books what the request at hand has come to, with a read of up to more
+// bytes ahead. A read larger than the server's buffer is one into a body, for
+// all of which there is room already.
+func (c *publicConn) book(more int) error {
+	if c.refused {
+		return errBodiesFull
+	}
+	size := c.got
+	if more > headerBytes {
+		size += more
+	}
+	b := c.listener.bodies
+	if b == nil || size <= max(bodyFree, c.booked) {
+		return nil
+	}
+	if !b.take(size - c.booked) {
+		c.refused = true
+		return errBodiesFull
+	}
+	c.booked = size
+	return nil
+}
+
+// unbook forgets the request at hand.
+func (c *publicConn) unbook() {
+	if c.booked > 0 {
+		c.listener.bodies.used.Add(-int64(c.booked))
+	}
+	c.got, c.booked = 0, 0
+}
