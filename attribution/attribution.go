@@ -35,7 +35,7 @@ const (
 // where it is: the same entries are read again after a pause, nothing is ever
 // skipped, and Stats says so.
 //
-// mu guards what others may look at: stats and fault. moved wakes who waits for the follower.
+// mu guards what others may look at (stats and fault), and when the log was told. moved wakes who waits for the follower.
 type Attribution struct {
 	deps   Deps
 	log    zerolog.Logger
@@ -48,6 +48,7 @@ type Attribution struct {
 	over  overlay // the follower's alone
 
 	horizon atomic.Int64 // of the state that is seen
+	balance atomic.Pointer[Balance]
 
 	mu      sync.Mutex
 	seen    state
@@ -55,6 +56,8 @@ type Attribution struct {
 	durable uint64
 	fault   string
 	lastLog time.Time
+	// lastUneven is when the log was told last that the sums disagree.
+	lastUneven time.Time
 
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -90,6 +93,7 @@ func New(deps Deps) (*Attribution, error) {
 	a.horizon.Store(a.state.horizon)
 	a.desk.Store(&desk{})
 	a.met = newCounters(deps.Metrics, a)
+	a.weigh()
 	return a, nil
 }
 
@@ -118,6 +122,7 @@ func newCounters(set *metrics.Set, a *Attribution) (c counters) {
 		c.uncredited[w] = set.NewCounter(`vendue_attribution_uncredited_total{reason="` + w.String() + `"}`)
 	}
 	set.NewGauge("vendue_attribution_cursor_seq", func() float64 { return float64(a.Stats().Cursor) })
+	balanceMetrics(set, a)
 	set.NewGauge("vendue_attribution_lag_entries", func() float64 { return float64(a.Stats().Lag) })
 	return c
 }
@@ -260,6 +265,7 @@ func (a *Attribution) step(max int) (int, error) {
 	a.state = next
 	a.publish(sales, n)
 	intake.Done()
+	a.weigh()
 	a.met.batch.UpdateDuration(start)
 	return n, nil
 }

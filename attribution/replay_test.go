@@ -213,6 +213,9 @@ func TestAReplayGivesTheSameBytes(t *testing.T) {
 			t.Fatalf("%d jobs, after crashes %d", len(ja), len(jb))
 		}
 		balances(t, b, st)
+		if off := b.Balance(); off.Off() != 0 || st.balance() != off {
+			t.Fatalf("out of balance: %+v", off)
+		}
 		if r, err := b.Verify(t.Context()); err != nil || len(r.Faults) > 0 || r.Totals != st.Totals || r.Entries != st.Cursor {
 			t.Fatalf("verify: %v %+v", err, r)
 		}
@@ -286,6 +289,15 @@ func TestVerifyFindsWhatWasTamperedWith(t *testing.T) {
 	tampered("a sale credited to another", func(space *fake.Space, records map[string]string) {
 		space.Put(string(saleKey(3)), strings.Replace(records[string(saleKey(3))], "blog", "glob", 2))
 	})
+	tampered("a job that no total counts", func(space *fake.Space, _ map[string]string) {
+		space.Put("Pj\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00", "\x01\x02\x00"+strings.Repeat("\x00", len(exchange.LeadID{})+10))
+	})
+	tampered("a line of a job that is not there", func(space *fake.Space, _ map[string]string) {
+		space.Put("Pd"+strings.Repeat("\x00", 26), "")
+	})
+	tampered("an end of a job that is not there", func(space *fake.Space, _ map[string]string) {
+		space.Put("Px"+strings.Repeat("\x00", 10), "")
+	})
 	tampered("changed totals", func(space *fake.Space, _ map[string]string) {
 		st := state{cursor: 4, totals: Totals{Sold: 1}}
 		space.Put(keyState, string(st.encode()))
@@ -352,6 +364,9 @@ func TestACrashAtEveryBatchLosesNoPostback(t *testing.T) {
 				st := a.Stats()
 				if st.Credits != leads || st.Postbacks.Delivered != leads || st.Postbacks.Waiting != 0 || st.Lag != 0 {
 					t.Errorf("stats: %+v", st)
+				}
+				if r, err := a.Verify(t.Context()); err != nil || len(r.Faults) > 0 || r.Postbacks != st.Postbacks {
+					t.Errorf("verify: %v %+v", err, r)
 				}
 				got := tr.ids()
 				for i, id := range want {

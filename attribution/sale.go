@@ -211,8 +211,14 @@ func (t *Tally) move(from, to Why) {
 	t.add(to)
 }
 
-// open is how many are neither credited nor uncredited for a reason: always zero.
+// open is how many are neither credited nor uncredited for a reason: always zero. A
+// reason that fell below none would hide in the sum, and counts as one that is open.
 func (t *Tally) open() int64 {
+	for _, n := range append(t.Uncredited[:], t.Credited) {
+		if n > t.Told {
+			return 1
+		}
+	}
 	sum := t.Credited
 	for _, n := range t.Uncredited {
 		sum += n

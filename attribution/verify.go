@@ -8,16 +8,19 @@ import (
 	"slices"
 	"strings"
 
+	"vendue/attribution/postback"
 	"vendue/exchange"
 )
 
 // Report is what Verify found.
 type Report struct {
-	Entries  uint64   `json:"entries"` // of the journal, up to the cursor
-	Totals   Totals   `json:"totals"`  // recomputed
-	Postings uint64   `json:"postings"`
-	Faults   []string `json:"faults,omitempty"` // at most faultsMax
-	More     int      `json:"more,omitempty"`   // faults beyond those
+	Entries  uint64 `json:"entries"` // of the journal, up to the cursor
+	Totals   Totals `json:"totals"`  // recomputed
+	Postings uint64 `json:"postings"`
+	// Postbacks counts every job anew.
+	Postbacks postback.Counts `json:"postbacks"`
+	Faults    []string        `json:"faults,omitempty"` // at most faultsMax
+	More      int             `json:"more,omitempty"`   // faults beyond those
 }
 
 const faultsMax = 100
@@ -33,7 +36,7 @@ func (r *Report) faultf(format string, args ...any) {
 // Verify reads the journal again up to the cursor, recomputes clicks, credits
 // and ledger, and compares them byte by byte with the space. It may run beside
 // a follower, and with none. Its memory holds what is open: leads in flight,
-// and the events of clicks that have not left. A click that has left is looked up
+// and the events of clicks that have not left. Jobs are counted anew, and their indexes held against them. A click that has left is looked up
 // in the journal, at the seq that the decision it served names.
 func Verify(ctx context.Context, journal Journal, space Space, vault exchange.Vault) (*Report, error) {
 	kept, err := readState(space)
@@ -77,7 +80,17 @@ func Verify(ctx context.Context, journal Journal, space Space, vault exchange.Va
 	if r.Totals != kept.totals {
 		r.faultf("totals: kept %+v, recomputed %+v", kept.totals, r.Totals)
 	}
-	return r, c.finish(kept.cursor)
+	if err := c.finish(kept.cursor); err != nil {
+		return r, err
+	}
+	counts, faults, err := postback.Verify(space)
+	if r.Postbacks = counts; err != nil {
+		return r, err
+	}
+	for _, fault := range faults {
+		r.faultf("%s", fault)
+	}
+	return r, nil
 }
 
 // Verify is the function of the same name over the room's own journal and space.

@@ -71,7 +71,8 @@ func (a *App) sources() live.Sources {
 		Postbacks: func() live.Postbacks {
 			s := a.attribution.Stats()
 			return live.Postbacks{Waiting: int64(s.Postbacks.Waiting), Delivered: int64(s.Postbacks.Delivered), Dead: int64(s.Postbacks.Dead),
-				NotSent: int64(s.Postbacks.NotSent), Disabled: int64(a.attribution.Sender().DisabledCount()), Credits: int64(s.Credits), Commission: s.Commission}
+				NotSent: int64(s.Postbacks.NotSent), Disabled: int64(a.attribution.Sender().DisabledCount()), Unbalanced: a.attribution.Balance().Off(),
+				Credits: int64(s.Credits), Commission: s.Commission}
 		},
 		Journal: func() live.Journal { return live.Journal{Seq: a.store.Seq(), Durable: a.store.Durable()} },
 		Config: func() live.Config {

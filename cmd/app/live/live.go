@@ -48,8 +48,9 @@ type Postbacks struct {
 	Waiting    int64          `json:"waiting"`
 	Delivered  int64          `json:"delivered"`
 	Dead       int64          `json:"dead"`
-	NotSent    int64          `json:"not_sent"` // lacked a value that they needed
-	Disabled   int64          `json:"disabled"` // notices that their trackers switched off
+	NotSent    int64          `json:"not_sent"`   // lacked a value that they needed
+	Disabled   int64          `json:"disabled"`   // notices that their trackers switched off
+	Unbalanced int64          `json:"unbalanced"` // by how much sold legs and credits, or postbacks and their ends, disagree: zero
 	Credits    int64          `json:"credits"`
 	Commission exchange.Money `json:"commission"`
 }

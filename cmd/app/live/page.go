@@ -48,7 +48,7 @@ func newPage() page {
 //	 "config":"hash", "currency":"USD",
 //	 "journal":{"seq":12,"durable":12},
 //	 "in_doubt":{"count":0,"value":0.00,"oldest_s":0,"conflicts":0},   attempts whose outcome is unknown, their bids, the oldest's age; open conflicts
-//	 "postbacks":{"waiting":0,"delivered":0,"dead":0,"not_sent":0,"disabled":0,"credits":0,"commission":0.00},
+//	 "postbacks":{"waiting":0,"delivered":0,"dead":0,"not_sent":0,"disabled":0,"unbalanced":0,"credits":0,"commission":0.00},
 //	 "minute":{"span_s":60,"auctions":0,"quoted":0,"leads":0,"sold":0,"unsold":0,"pending":0,"revenue":0.00,
 //	           "payout":0.00,"margin":0.00,"ping_p50_ms":1.2,"ping_p99_ms":null,"post_p50_ms":..,"post_p99_ms":..},
 //	                                                     the last 60 whole seconds; leads = sold + unsold + pending

@@ -390,6 +390,7 @@
     fact('dead', count(p.dead), p.dead > 0 && 'broken');
     fact('not-sent', count(p.not_sent), p.not_sent > 0 && 'wrong');
     fact('disabled', count(p.disabled), p.disabled > 0 && 'broken');
+    fact('unbalanced', count(p.unbalanced), p.unbalanced > 0 && 'broken');
     fact('credits', count(p.credits));
     fact('commission', money(p.commission));
     fact('tests', count(data.tests));
