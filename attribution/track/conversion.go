@@ -73,7 +73,7 @@ func (o outcome) facts() outcomeFacts {
 		outcomeForged:    {fasthttp.StatusNotFound, "forged_click", "click_id: no such click"},
 		outcomeUnknown:   {fasthttp.StatusNotFound, "unknown_click", "click_id: no such click"},
 		outcomeLeft:      {fasthttp.StatusGone, "too_late", "click_id: the click is too old to earn anything"},
-		outcomeNotTaken:  {fasthttp.StatusUnprocessableEntity, "not_taken", "this offer does not pay for events: nothing was recorded"},
+		outcomeNotTaken:  {fasthttp.StatusUnprocessableEntity, "not_taken", "this offer does not pay for events; nothing was recorded"},
 		outcomeToken:     {fasthttp.StatusUnauthorized, "token", "token: expected the offer's"},
 		outcomeEvent:     {fasthttp.StatusUnprocessableEntity, "event", "event: this offer does not pay for it; nothing was recorded"},
 		outcomeAmount:    {fasthttp.StatusUnprocessableEntity, "amount", "amount: expected a decimal number of zero or more such as 12.50, with at most 6 places"},

@@ -221,8 +221,19 @@ func notAllowed(ctx *fasthttp.RequestCtx, allow string) {
 	problem(ctx, fasthttp.StatusMethodNotAllowed, "expected "+allow)
 }
 
-// problem answers with problem+json. The detail is ours and needs no escapes.
+// problem answers with problem+json, in the same words as the sellers' side. A
+// detail that begins with a field's name and a colon is that field's error. It
+// is ours and needs no escapes.
 func problem(ctx *fasthttp.RequestCtx, status int, detail string) {
+	reason := exchange.ReasonInvalidField
+	switch status {
+	case fasthttp.StatusUnauthorized:
+		reason = exchange.ReasonAuth
+	case fasthttp.StatusBadRequest:
+		reason = exchange.ReasonMissingField
+	case fasthttp.StatusServiceUnavailable:
+		reason = exchange.ReasonJournalUnavailable
+	}
 	ctx.SetStatusCode(status)
 	ctx.SetContentType("application/problem+json")
 	body := append(ctx.Response.Body()[:0], `{"type":"about:blank","title":"`...)
@@ -231,5 +242,9 @@ func problem(ctx *fasthttp.RequestCtx, status int, detail string) {
 	body = fasthttp.AppendUint(body, status)
 	body = append(body, `,"detail":"`...)
 	body = append(body, detail...)
-	ctx.SetBody(append(body, `"}`...))
+	body = append(append(append(body, `","reason":"`...), reason.String()...), `","errors":[`...)
+	if field, text, ok := strings.Cut(detail, ": "); ok {
+		body = append(append(append(append(append(body, `{"field":"`...), field...), `","error":"`...), text...), `"}`...)
+	}
+	ctx.SetBody(append(body, "]}"...))
 }

@@ -39,6 +39,9 @@ func (a *App) socketServer() *fasthttp.Server {
 func (a *App) handleAdmin(ctx *fasthttp.RequestCtx, trusted bool) {
 	path := string(ctx.Path())
 	switch {
+	case reads(path) && !ctx.IsGet() && !ctx.IsHead():
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, "GET, HEAD")
+		a.api.WriteProblem(ctx, fasthttp.StatusMethodNotAllowed, "expected GET")
 	case a.live.Handle(ctx):
 	case path == "/metrics":
 		ctx.SetContentType("text/plain; version=0.0.4; charset=utf-8")
@@ -77,6 +80,17 @@ func (a *App) handleAdmin(ctx *fasthttp.RequestCtx, trusted bool) {
 	default:
 		a.api.WriteProblem(ctx, fasthttp.StatusNotFound, "no such path")
 	}
+}
+
+// reads tells whether a path is one that tells something and does nothing. The
+// profiles look after themselves.
+func reads(path string) bool {
+	switch path {
+	case "/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/api/live", "/api/log", "/api/verify", "/api/caps", "/api/doubt", "/api/conflicts",
+		"/api/postbacks", "/api/postbacks/disabled":
+		return true
+	}
+	return strings.HasPrefix(path, "/api/explain/") || strings.HasPrefix(path, "/api/credits/")
 }
 
 // operator lets through a POST with an operator's key, or over the command socket.

@@ -28,7 +28,8 @@ func (a *API) throughSkin(ctx *fasthttp.RequestCtx, path string) bool {
 			allow = "GET, POST"
 		}
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, allow)
-		a.problem(ctx, problem{status: 405, reason: exchange.ReasonInvalidField, detail: "expected " + allow})
+		a.refuse(ctx, skin.Unread(route, accept), &refusal{status: 405, reason: exchange.ReasonInvalidField, Fault: skin.Fault{Detail: "expected " + allow}})
+		ctx.SetStatusCode(fasthttp.StatusMethodNotAllowed) // whatever the platform's own status for a fault
 		return true
 	}
 	req, fault := skin.Read(route, &skin.Input{

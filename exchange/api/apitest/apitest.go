@@ -151,6 +151,9 @@ func (d *Document) response(a *Answer) (string, error) {
 		where = pointer("components", "responses", "NotFound")
 	case found && d.at(operation) == nil && a.Status == 405:
 		where = pointer("components", "responses", "MethodNotAllowed")
+		if own := d.follow(pointer("paths", known)) + pointer("post", "responses", "405"); d.at(own) != nil {
+			where = own // told in another's words
+		}
 	}
 	if where = d.follow(where); d.at(where) == nil {
 		return "", errors.New("the document has no such answer")
