@@ -36,6 +36,7 @@ type fanOut struct {
 	body    []byte
 	out     []byte
 	looks   looks
+	news    bool           // a bid came since it was last asked whether that is enough
 	likes   uint64         // what the lead and its campaign look like, hashed
 	ping    adapters.Ping  // here, since what an adapter is lent would else be allocated each time
 	reply   adapters.Reply // likewise
@@ -72,10 +73,14 @@ func (b *Bidder) Ask(a *exchange.Ask) {
 	a.Answers = slices.Grow(a.Answers[:0], len(a.Contracts))[:len(a.Contracts)]
 	clear(a.Answers)
 	f := fanOuts.Get().(*fanOut)
-	f.b, f.ask = b, a
+	f.b, f.ask, f.news = b, a, false
 	f.scatter()
 	for f.left > 0 {
 		f.step()
+		if f.news && f.left > 0 && a.Enough != nil && a.Enough() {
+			f.leaveRest()
+		}
+		f.news = false
 	}
 	f.reset()
 	fanOuts.Put(f)
@@ -301,6 +306,24 @@ func (f *fanOut) answer(t *target, now time.Time) {
 // expire gives up on a buyer whose time is over. Its answer may still come, so
 // the connection is drained before anyone uses it again.
 func (f *fanOut) expire(t *target, now time.Time) {
+	f.letGo(t, now)
+	t.c.took(now.Sub(f.ask.Start))
+	f.finish(t, exchange.Answer{Reason: exchange.ReasonTimeout}, now)
+}
+
+// leaveRest ends the ask: none of those who have not answered can change its outcome.
+func (f *fanOut) leaveRest() {
+	now := f.b.t.now()
+	for i := range f.targets {
+		if t := &f.targets[i]; !t.done {
+			f.letGo(t, now)
+			f.finish(t, exchange.Answer{Reason: exchange.ReasonOutbid, Detail: "left before it answered: max_bid cannot beat the best bid, nor stand in for it"}, now)
+		}
+	}
+}
+
+// letGo gives up waiting for t.
+func (f *fanOut) letGo(t *target, now time.Time) {
 	switch {
 	case t.dial != nil:
 		t.dial.abandon(f.b.t, t.c.ms, now)
@@ -310,8 +333,6 @@ func (f *fanOut) expire(t *target, now time.Time) {
 		f.b.t.drain(t.conn, t.c.ms, now)
 	}
 	t.conn, t.dial = nil, nil
-	t.c.took(now.Sub(f.ask.Start))
-	f.finish(t, exchange.Answer{Reason: exchange.ReasonTimeout}, now)
 }
 
 // broken ends a target whose connection failed. If a kept connection failed
@@ -340,6 +361,7 @@ func (f *fanOut) broken(t *target, fault error, now time.Time) {
 func (f *fanOut) finish(t *target, a exchange.Answer, now time.Time) {
 	a.Elapsed = now.Sub(f.ask.Start)
 	f.ask.Answers[t.at] = a
+	f.news = f.news || a.Reason == exchange.ReasonNone
 	if t.ticket.Admitted {
 		t.c.gate.Ended(&t.ticket, t.c.buyer, &a, now)
 	}

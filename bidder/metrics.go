@@ -47,7 +47,7 @@ type metricsKey struct {
 var pingEnds = [...]exchange.Reason{
 	exchange.ReasonNone, exchange.ReasonNoBid, exchange.ReasonTimeout,
 	exchange.ReasonBuyerError, exchange.ReasonNoTime, exchange.ReasonConcurrency,
-	exchange.ReasonBreaker, exchange.ReasonPingLimit, exchange.ReasonThrottled,
+	exchange.ReasonBreaker, exchange.ReasonPingLimit, exchange.ReasonThrottled, exchange.ReasonOutbid,
 }
 
 // saidEnds are the reasons that a buyer of a described format can give beside them.
@@ -108,7 +108,7 @@ func newContractMetrics(ms *metrics.Set, id exchange.ContractID, described bool)
 func (m *contractMetrics) ended(a *exchange.Answer) {
 	m.answers[a.Reason].Inc()
 	switch a.Reason {
-	case exchange.ReasonTimeout, exchange.ReasonBuyerError, exchange.ReasonNoTime, exchange.ReasonConcurrency:
+	case exchange.ReasonTimeout, exchange.ReasonBuyerError, exchange.ReasonNoTime, exchange.ReasonConcurrency, exchange.ReasonOutbid:
 	default:
 		if !a.Unasked {
 			m.answerSeconds.Update(a.Elapsed.Seconds())

@@ -14,6 +14,9 @@ type Ask struct {
 	Deadline  time.Time   // when the last answer counts; a contract's own PingTimeout from Start may end sooner
 	Contracts []*Contract // all Pinged
 	Answers   []Answer
+	// Enough tells, after a bid came, whether those who have not answered (neither
+	// a Reason nor a Bid) can be left: they then count as outbid. Nil: never.
+	Enough func() bool
 }
 
 // Answer is what one buyer said to an Ask.

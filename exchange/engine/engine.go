@@ -168,7 +168,11 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 		quotes: book.NewQuotes(cfg.QuoteBytesMax), claims: book.NewClaims(),
 	}
 	e.stop, e.end = context.WithCancel(context.Background())
-	e.runs.New = func() any { return new(auctionRun) }
+	e.runs.New = func() any {
+		run := new(auctionRun)
+		run.isEnough = run.enough
+		return run
+	}
 	e.resolver = newResolver(e)
 	if err := e.recover(); err != nil {
 		return nil, err

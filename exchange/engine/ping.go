@@ -57,22 +57,23 @@ type terms struct {
 // auctionRun is the working space of one auction, pooled. The legs are its
 // result, best first; they are good until it is released.
 type auctionRun struct {
-	scratch pingtree.Scratch
-	query   pingtree.Query
-	terms   auction.Terms
-	ask     exchange.Ask
-	asked   time.Duration // time spent waiting for buyers
-	bids    []auction.Bid
-	took    []time.Duration // by bid: how long the buyer took
-	byPlace []int           // by place in the tier: the candidate's index in record
-	legs    []auction.Leg
-	ranks   ranking
-	known   []exchange.BuyerID // who said that they have the person already: later tiers do not ask them
-	tier    int                // of the legs
-	sale    exchange.SaleKind  // their kind
-	places  int                // how many of them are sold together: one if exclusive
-	share   sharing            // working space
-	alone   []auction.Bid      // those for a lead that nobody else gets
+	isEnough func() bool // run.enough, bound once
+	scratch  pingtree.Scratch
+	query    pingtree.Query
+	terms    auction.Terms
+	ask      exchange.Ask
+	asked    time.Duration // time spent waiting for buyers
+	bids     []auction.Bid
+	took     []time.Duration // by bid: how long the buyer took
+	byPlace  []int           // by place in the tier: the candidate's index in record
+	legs     []auction.Leg
+	ranks    ranking
+	known    []exchange.BuyerID // who said that they have the person already: later tiers do not ask them
+	tier     int                // of the legs
+	sale     exchange.SaleKind  // their kind
+	places   int                // how many of them are sold together: one if exclusive
+	share    sharing            // working space
+	alone    []auction.Bid      // those for a lead that nobody else gets
 
 	shareTerms auction.Terms   // of one leg of a shared sale
 	reason     exchange.Reason // why there are no legs
@@ -305,6 +306,9 @@ func (e *Engine) askTier(run *auctionRun, t *terms, tier int, contracts []*excha
 	ask.Start, ask.Deadline = e.Now(), t.deadline
 	if w := t.campaign.Tree.Tiers[tier].Window; w > 0 && ask.Start.Add(w).Before(ask.Deadline) {
 		ask.Deadline = ask.Start.Add(w)
+	}
+	if ask.Enough = nil; run.mayEnd(t, &t.campaign.Tree.Tiers[tier]) {
+		ask.Enough = run.isEnough
 	}
 	switch {
 	case ask.Deadline.Sub(ask.Start) < time.Millisecond:
