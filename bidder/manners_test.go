@@ -59,6 +59,9 @@ func TestPostManners(t *testing.T) {
 		{"half-close instead of one", halfClose(hang), exchange.OutcomeUnknown, "without an answer"},
 		{"half-close within it", halfClose(raw(head + "Content-Length: 17\r\n\r\n{\"acc")), exchange.OutcomeUnknown, "closed within"},
 		{"length too short", raw(head + "Content-Length: 10\r\n\r\n" + accept), exchange.OutcomeUnknown, "after its end"},
+		{"length too long, then an end", rawClose(head + "Content-Length: 50\r\n\r\n" + accept), exchange.OutcomeUnknown, "closed within"},
+		{"length too long, with the next answer in it", raw(head + "Content-Length: 55\r\n\r\n" + accept + head + "Content-Length: 17\r\n\r\n" + accept), exchange.OutcomeUnknown, "unreadable answer"},
+		{"two answers in one segment", raw(strings.Repeat(head+"Content-Length: 17\r\n\r\n"+accept, 2)), exchange.OutcomeUnknown, "after its end"},
 		{"negative length", raw(head + "Content-Length: -1\r\n\r\n" + accept), exchange.OutcomeUnknown, "Content-Length"},
 		{"length and chunked", raw(head + "Content-Length: 17\r\nTransfer-Encoding: chunked\r\n\r\n11\r\n" + accept + "\r\n0\r\n\r\n"), exchange.OutcomeUnknown, "Transfer-Encoding"},
 		{"a chunk longer than it says", raw(head + "Transfer-Encoding: chunked\r\n\r\n2\r\n" + accept + "\r\n0\r\n\r\n"), exchange.OutcomeUnknown, "chunked"},
@@ -82,6 +85,41 @@ func TestPostManners(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A verdict that comes after its post's deadline, on a connection that is kept,
+// is read and dropped: the next posts hear their own.
+func TestBubbleLatePostAnswerIsNobodys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		posts, conns := 0, make(map[net.Conn]int)
+		cfg, tc := pipeBuyers(t, func(nc net.Conn, r *seen) bool {
+			posts++
+			conns[nc]++
+			if posts == 1 {
+				time.Sleep(1500 * time.Millisecond) // virtual; the post's deadline is a second
+				return ok(`{"accepted":true}`)(nc, r)
+			}
+			return ok(`{"accepted":false}`)(nc, r)
+		})
+		tc.WarmConnsPerHost, tc.ConnsPerHostMax = 1, 1
+		h := newHouse(t, cfg, tc)
+		if r := h.post(time.Second); r.Outcome != exchange.OutcomeUnknown {
+			t.Fatalf("got %+v", r)
+		}
+		// The only connection owes an answer: nobody is posted to on it.
+		if r := h.post(200 * time.Millisecond); r.Outcome != exchange.OutcomeNotDelivered {
+			t.Fatalf("got %+v", r)
+		}
+		time.Sleep(time.Second)
+		for range 5 {
+			if r := h.post(time.Second); r.Outcome != exchange.OutcomeRejected {
+				t.Fatalf("the answer to another post was read: %+v", r)
+			}
+		}
+		if posts != 6 || len(conns) != 1 {
+			t.Errorf("%d posts on %d connections; the one that owed an answer should be kept", posts, len(conns))
+		}
+	})
 }
 
 // A gigabyte is not read, whatever way it is announced: as a length, in chunks,
