@@ -9,7 +9,7 @@ import (
 )
 
 func (l *loader) buyer(e entry) {
-	t := l.table(e.value, "name", "key_sha256", "caps", "margin", "ping_limits", "prepaid", "contracts")
+	t := l.table(e.value, "name", "key_sha256", "caps", "margin", "ping_limits", "prepaid", "suppress", "contracts")
 	b := &exchange.Buyer{ID: exchange.BuyerID(e.key), Name: l.label(t.opt("name"), e.key)}
 	l.market.Buyers[b.ID] = b
 	l.names.buyers = append(l.names.buyers, e.key)
@@ -17,6 +17,7 @@ func (l *loader) buyer(e entry) {
 	l.key(t.opt("key_sha256"), "buyers."+e.key, exchange.Principal{Buyer: b})
 	b.Caps = l.caps(t.opt("caps"), owner{"buyer", e.key, exchange.ReasonCapBuyer, exchange.ReasonBudget})
 	l.prepaid(t.opt("prepaid"), b)
+	b.Suppress = l.suppress(t.opt("suppress"))
 	first := len(l.cfg.Bidder.Contracts)
 	for _, c := range l.named(t.opt("contracts")) {
 		l.contract(c, b, margin)
@@ -35,7 +36,7 @@ func (l *loader) contract(e entry, b *exchange.Buyer, margin exchange.MarginRule
 	l.contracts[id] = e.pos
 	l.names.contracts = append(l.names.contracts, e.key)
 	t := l.table(e.value, "vertical", "sale", "paused", "where", "hours", "caps", "price", "ping", "post", "status", "settle", "format", "dialect", "vars", "map", "auth", "secret", "bid_weight", "margin",
-		"max_legs", "shared_price", "return_within", "return_reasons", "return_frees")
+		"suppress", "max_legs", "shared_price", "return_within", "return_reasons", "return_frees")
 	c := &exchange.Contract{
 		ID:       id,
 		Index:    len(l.market.Contracts),

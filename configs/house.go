@@ -40,6 +40,8 @@ type loader struct {
 	files     fs.FS               // of the presets
 	presets   map[string][32]byte // what each that is used says
 	intakes   []*skin.Intake
+
+	suppressed suppressions
 }
 
 // names are the valid words of each kind, in the order of the file, for didYouMean.

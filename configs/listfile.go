@@ -44,7 +44,7 @@ func (l *loader) fileTexts(n *node, f *exchange.Field) []string {
 		return texts
 	}
 	if l.lists.texts == nil {
-		l.lists = lists{texts: map[listKey][]string{}, sums: map[string][sha256.Size]byte{}}
+		l.lists.texts = map[listKey][]string{}
 	}
 	shown := name
 	if !filepath.IsAbs(name) {
@@ -58,8 +58,17 @@ func (l *loader) fileTexts(n *node, f *exchange.Field) []string {
 		}
 		l.fault(n.pos, "cannot read the list %q: %s", name, err)
 	}
-	l.lists.texts[key], l.lists.sums[n.written] = texts, sum
+	l.lists.texts[key] = texts
+	l.noteSum(n.written, sum)
 	return texts
+}
+
+// noteSum makes the config's hash depend on what a file holds that stands in it by its name.
+func (l *loader) noteSum(written string, sum [sha256.Size]byte) {
+	if l.lists.sums == nil {
+		l.lists.sums = map[string][sha256.Size]byte{}
+	}
+	l.lists.sums[written] = sum
 }
 
 func (l *loader) readList(path, shown string, f *exchange.Field) (texts []string, sum [sha256.Size]byte, err error) {

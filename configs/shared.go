@@ -5,8 +5,9 @@ import "vendue/exchange"
 // legsMax is the most buyers that a lead can be sold to: what a ping's max_legs may say.
 const legsMax = 64
 
-// shared reads what a contract says of sales to several buyers.
+// shared reads what a contract says of whom it shares leads with, and of whom it must not be sold.
 func (l *loader) shared(t table, c *exchange.Contract) {
+	c.Suppress = l.suppress(t.opt("suppress"))
 	c.LegsMax = int(l.integer(t.opt("max_legs"), 0, 1, legsMax))
 	c.Shared = l.price(t.opt("shared_price"))
 	if n := t.opt("max_legs"); n != nil && c.Sale == exchange.SaleExclusive {

@@ -23,7 +23,7 @@ func fieldKinds() (words []string) {
 }
 
 func (l *loader) vertical(e entry) {
-	t := l.table(e.value, "fields", "duplicate")
+	t := l.table(e.value, "fields", "duplicate", "suppress")
 	v := &exchange.Vertical{ID: exchange.VerticalID(e.key), Slots: map[string]int{}}
 	l.market.Verticals[v.ID] = v
 	l.names.verticals = append(l.names.verticals, e.key)
@@ -37,6 +37,7 @@ func (l *loader) vertical(e entry) {
 		v.Fields = append(v.Fields, l.field(f))
 	}
 	l.duplicate(t.opt("duplicate"), v)
+	v.Suppress = l.suppress(t.opt("suppress"))
 }
 
 func (l *loader) field(e entry) exchange.Field {

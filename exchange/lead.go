@@ -65,6 +65,7 @@ type Vertical struct {
 	Fields    []Field
 	Slots     map[string]int // field name to slot
 	Duplicate DuplicateRule
+	Suppress  []*Suppression // whom nobody is sold
 }
 
 // DuplicateScope says whom an earlier sale of the same person stops.

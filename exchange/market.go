@@ -65,9 +65,10 @@ type Campaign struct {
 
 // Buyer is a company that pays for leads.
 type Buyer struct {
-	ID   BuyerID
-	Name string
-	Caps []Cap
+	ID       BuyerID
+	Name     string
+	Caps     []Cap
+	Suppress []*Suppression // whom it must not be sold
 
 	Prepaid bool // one of the caps is its balance
 }
@@ -119,10 +120,11 @@ type Contract struct {
 	Idempotent    bool          // the buyer takes a second post under the same Idempotency-Key as the first
 	StatusEvery   time.Duration // between look-ups at the buyer's status URL; 0: it has none
 	StatusTimeout time.Duration
-	StatusToken   bool          // the status URL needs the bid's token, so the journal keeps it
-	ReturnWithin  time.Duration // a sold leg may be given back so long after the sale; 0: the buyer may not
-	ReturnReasons []string      // for one of these; nil: for any of ReturnReasons
-	ReturnFrees   bool          // and its caps get back what it took
+	StatusToken   bool           // the status URL needs the bid's token, so the journal keeps it
+	Suppress      []*Suppression // beside its buyer's
+	ReturnWithin  time.Duration  // a sold leg may be given back so long after the sale; 0: the buyer may not
+	ReturnReasons []string       // for one of these; nil: for any of ReturnReasons
+	ReturnFrees   bool           // and its caps get back what it took
 	SettleAs      SettleAs
 	SettleAfter   time.Duration // from the start of the attempt
 }

@@ -36,8 +36,9 @@ type journey struct {
 	tier    int            // of the candidates; the standing prices of later ones are the last resort
 	later   bool           // and they were looked up
 
-	places  []place // of a shared sale, those still to be filled
-	legsMax int     // and how many there are in all
+	suspect *exchange.Suspect // the lead's person, as suppression lists know it; nil until one is looked into
+	places  []place           // of a shared sale, those still to be filled
+	legsMax int               // and how many there are in all
 
 	candidates []candidate
 	next       int
@@ -51,16 +52,17 @@ type journey struct {
 
 // candidate is a bid that may still win.
 type candidate struct {
-	contract *exchange.Contract
-	leg      exchange.LegNo
-	bid      exchange.Money
-	payout   exchange.Money
-	token    string
-	place    int            // of a shared sale: the one that was quoted it, below 0: any
-	used     bool           // and it was posted to
-	tree     *exchange.Tree // it was found in
-	tier     int
-	margin   exchange.Margin // the rule behind it
+	contract   *exchange.Contract
+	leg        exchange.LegNo
+	bid        exchange.Money
+	payout     exchange.Money
+	token      string
+	suppressed bool           // its buyer must not be sold this person
+	place      int            // of a shared sale: the one that was quoted it, below 0: any
+	used       bool           // and it was posted to
+	tree       *exchange.Tree // it was found in
+	tier       int
+	margin     exchange.Margin // the rule behind it
 }
 
 // setFacts fills what the lead's first event says of it.
@@ -135,6 +137,10 @@ func (j *journey) sell() PostAnswer {
 	if j.script == scriptDuplicate {
 		return j.refuse(exchange.ReasonDuplicate, exchange.LeadID{})
 	}
+	if j.script == scriptNone && j.onList(j.neverSold()) {
+		j.e.m.suppressed.Inc()
+		return j.refuse(exchange.ReasonSuppressed, exchange.LeadID{})
+	}
 	if !j.facts.Person.IsZero() {
 		claim := book.ClaimOf(book.ClaimPerson, j.facts.Person)
 		if !j.e.claims.Try(claim) {
@@ -158,6 +164,7 @@ func (j *journey) sell() PostAnswer {
 			return j.refuse(reason, exchange.LeadID{})
 		}
 	}
+	j.screen(0)
 	return j.deliver()
 }
 
@@ -242,6 +249,7 @@ func (j *journey) addLater() {
 		Lead: &lead, Now: j.arrival, Zone: j.snap.Market.Zone, Sale: j.sale, Test: j.facts.Test,
 		Named: j.consent.NamedBuyers, Caps: j.e.book, StandingOnly: true,
 	}
+	defer j.screen(len(j.candidates))
 	t := j.auctionTerms()
 	var scratch pingtree.Scratch
 	for tier := j.tier + 1; tier < tree.Tiers(); tier++ {
@@ -322,6 +330,8 @@ func (j *journey) admit(c *candidate, now time.Time) (exchange.Reason, []exchang
 	switch {
 	case slices.Contains(j.blocked, c.contract.Buyer.ID):
 		return exchange.ReasonDuplicate, nil
+	case c.suppressed:
+		return exchange.ReasonSuppressed, nil
 	case j.script == scriptNone && !j.allows(c.contract.Buyer.Name):
 		return exchange.ReasonNotNamed, nil
 	case now.Add(j.timeout(c.contract)).After(j.waitEnd):
@@ -398,13 +408,13 @@ func (j *journey) fullReason(c *candidate, id exchange.CapID) exchange.Reason {
 // skip notes why a candidate was passed over, as the lead's reason puts it: the furthest stage counts.
 func (j *journey) skip(reason exchange.Reason) {
 	switch reason {
-	case exchange.ReasonDuplicate, exchange.ReasonNoTime, exchange.ReasonCapCampaign, exchange.ReasonCapSeller:
+	case exchange.ReasonDuplicate, exchange.ReasonSuppressed, exchange.ReasonNoTime, exchange.ReasonCapCampaign, exchange.ReasonCapSeller:
 	default:
 		reason = exchange.ReasonNoEligibleContract
 	}
 	rank := func(r exchange.Reason) int {
 		return slices.Index([]exchange.Reason{exchange.ReasonNone, exchange.ReasonNoEligibleContract, exchange.ReasonCapSeller,
-			exchange.ReasonCapCampaign, exchange.ReasonDuplicate, exchange.ReasonNoTime}, r)
+			exchange.ReasonCapCampaign, exchange.ReasonSuppressed, exchange.ReasonDuplicate, exchange.ReasonNoTime}, r)
 	}
 	if rank(reason) > rank(j.skipped) {
 		j.skipped = reason

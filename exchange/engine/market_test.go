@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -25,7 +27,8 @@ const (
 //	zone NAME                      (UTC if it is not said)
 //	seller NAME [cap=PER/UNIT/LIMIT[/DAY+DAY..|/even]]...
 //	campaign NAME seller=S [floor= margin= bands=FROM:MARGIN,.. for=BUYER/MARGIN margin_min= window= post_wait= ttl= pings= posts= attempts= legs= shared_floor= consent cap=..]
-//	buyer NAME [prepaid=OPENING cap=..]
+//	buyer NAME [prepaid=OPENING cap=.. phones=N,..]         (phones that must not be sold to it; of a contract likewise)
+//	suppress phones=N,..                   (whom nobody may be sold)
 //	contract NAME buyer=B (price=P [shared_price=P] | bid=A[/SHARED][,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue weight=90% sale=shared|any legs=N returns=24h return_reasons=w[,w..] return_frees paused cap=.. state=AZ]
 //	         [status=V[,V..] every= status_takes= token idempotent settle=sold|unsold/AFTER]
 //	tier auction|expected|priority|round_robin|weighted CONTRACT[:WEIGHT]...    (expected: an auction by what bids are worth)
@@ -222,14 +225,16 @@ func (w *world) line(v *exchange.Vertical, words []string) bool {
 		m.Campaigns[c.ID], w.last = c, c
 		return readCampaign(m, c, words[2:])
 	case "buyer":
-		b := &exchange.Buyer{ID: exchange.BuyerID(name), Name: name}
+		b := &exchange.Buyer{ID: exchange.BuyerID(name), Name: name, Suppress: readSuppressed(words[2:])}
 		b.Caps = readCaps("buyer/"+name, words[2:], exchange.ReasonCapBuyer, exchange.ReasonBudget)
 		readPrepaid(b, words[2:])
 		m.Buyers[b.ID] = b
+	case "suppress":
+		v.Suppress = readSuppressed(words[1:])
 	case "contract":
 		c := &exchange.Contract{
 			ID: exchange.ContractID(name), Index: len(m.Contracts), Vertical: v, Sale: exchange.SaleExclusive, Pinged: true,
-			PingTimeout: 200 * time.Millisecond, PostTimeout: 3 * time.Second,
+			PingTimeout: 200 * time.Millisecond, PostTimeout: 3 * time.Second, Suppress: readSuppressed(words[2:]),
 			Caps: readCaps("contract/"+name, words[2:], exchange.ReasonCapContract, exchange.ReasonBudget),
 		}
 		m.Contracts, m.ByName[c.ID] = append(m.Contracts, c), c
@@ -369,7 +374,7 @@ func readContract(m *exchange.Market, c *exchange.Contract, script *contractScri
 			c.CanTest = true
 		case "state":
 			c.Where = []exchange.Condition{{Slot: slotState, Kind: exchange.ConditionIn, Texts: strings.Split(value, ",")}}
-		case "cap":
+		case "cap", "phones":
 		default:
 			return false
 		}
@@ -416,6 +421,20 @@ func readCaps(owner string, words []string, leads, spend exchange.Reason) (caps 
 		caps = append(caps, c)
 	}
 	return caps
+}
+
+func readSuppressed(words []string) []*exchange.Suppression {
+	for _, word := range words {
+		if list, ok := strings.CutPrefix(word, "phones="); ok {
+			var rows []uint64
+			for phone := range strings.SplitSeq(list, ",") {
+				sum := sha256.Sum256([]byte(phone))
+				rows = append(rows, binary.BigEndian.Uint64(sum[:]))
+			}
+			return []*exchange.Suppression{exchange.NewSuppression(rows, exchange.SuppressedBySHA256)}
+		}
+	}
+	return nil
 }
 
 func mustDuration(s string) time.Duration {

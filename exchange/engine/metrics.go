@@ -10,17 +10,18 @@ import (
 
 // engineMetrics are the room's series. Reasons are a closed list, so every series is made at construction.
 type engineMetrics struct {
-	pings    [exchange.ReasonCount]*metrics.Counter
-	posts    [exchange.ReasonCount]*metrics.Counter
-	asked    *metrics.Histogram
-	pingOwn  *metrics.Histogram
-	postOwn  *metrics.Histogram
-	lockHeld *metrics.Histogram
-	fallback *metrics.Counter
-	conflict *metrics.Counter
-	settled  [exchange.SettledByReconciliation + 1][2]*metrics.Counter // by settler; not accepted, accepted
-	notKept  *metrics.Counter
-	returns  [ReturnFailed + 1]*metrics.Counter
+	pings      [exchange.ReasonCount]*metrics.Counter
+	posts      [exchange.ReasonCount]*metrics.Counter
+	asked      *metrics.Histogram
+	pingOwn    *metrics.Histogram
+	postOwn    *metrics.Histogram
+	lockHeld   *metrics.Histogram
+	fallback   *metrics.Counter
+	conflict   *metrics.Counter
+	settled    [exchange.SettledByReconciliation + 1][2]*metrics.Counter // by settler; not accepted, accepted
+	notKept    *metrics.Counter
+	suppressed *metrics.Counter
+	returns    [ReturnFailed + 1]*metrics.Counter
 }
 
 func newMetrics(set *metrics.Set, e *Engine) (m engineMetrics) {
@@ -46,6 +47,7 @@ func newMetrics(set *metrics.Set, e *Engine) (m engineMetrics) {
 	for r := range m.returns {
 		m.returns[r] = set.NewCounter(fmt.Sprintf("vendue_engine_returns_total{result=%q}", Returned(r)))
 	}
+	m.suppressed = set.NewCounter("vendue_engine_suppressed_total")
 	m.notKept = set.NewCounter("vendue_engine_reposts_not_kept_total")
 	gauge := func(name string, fn func() float64) { set.NewGauge(name, fn) }
 	gauge("vendue_engine_in_flight", func() float64 { return float64(e.inFlight.Load()) })
