@@ -32,6 +32,7 @@ var allowed = map[string][]string{
 	"cmd/vendue":        {"exchange", "exchange/...", "bidder", "bidder/adapters", "attribution/postback", "attribution/reconcile", "store", "configs", "cmd/app", "bench/..."},
 	"bench/...":         {"exchange", "bench/...", "cmd/app", "cmd/app/..."},
 	"bench/lab":         {"exchange", "exchange/book", "exchange/auction"},
+	"bench/backtest":    {"exchange", "exchange/engine", "store", "cmd/app"},
 
 	"bidder/adapters/dialect": {"exchange", "exchange/schema", "bidder/adapters"},
 }

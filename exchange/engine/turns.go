@@ -24,8 +24,8 @@ func (e *Engine) askInTurn(run *auctionRun, t *terms, tier int, contracts []*exc
 	run.ask.Contracts, run.ask.Answers = run.ask.Contracts[:0], run.ask.Answers[:0]
 	run.order, run.seats = run.order[:0], run.seats[:0]
 	for place, c := range contracts {
-		if _, enough := run.terms.Payout(c, c.Price); !c.Pinged && !enough {
-			e.bidInTurn(run, tier, c, exchange.Answer{Bid: c.Price})
+		if price := standing(c); !c.Pinged && !run.pays(t, c, &price) {
+			run.bidInTurn(tier, c, &price)
 			continue
 		}
 		run.seats = append(run.seats, book.Seat{Contract: c.ID, Place: place, Weight: int64(tree.Turn(tier, c.ID).Weight)})
@@ -49,7 +49,8 @@ func (e *Engine) askInTurn(run *auctionRun, t *terms, tier int, contracts []*exc
 // takesTurn asks the contract whose turn it is, and tells whether it has a price that is enough.
 func (e *Engine) takesTurn(run *auctionRun, t *terms, tier int, c *exchange.Contract, end time.Time) bool {
 	if !c.Pinged {
-		e.bidInTurn(run, tier, c, exchange.Answer{Bid: c.Price})
+		price := standing(c)
+		run.bidInTurn(tier, c, &price)
 		return true
 	}
 	if slices.Contains(run.known, c.Buyer.ID) {
@@ -63,7 +64,7 @@ func (e *Engine) takesTurn(run *auctionRun, t *terms, tier int, c *exchange.Cont
 	run.ask.Contracts, run.ask.Answers = append(run.ask.Contracts, c), append(run.ask.Answers, exchange.Answer{})
 	n := len(run.ask.Contracts)
 	run.one = exchange.Ask{
-		PingID: t.pingID, Lead: &t.lead, Sale: t.sale, Test: t.test, Start: e.Now(), Deadline: end,
+		PingID: t.pingID, Campaign: t.campaign.ID, Lead: &t.lead, Sale: t.sale, Test: t.test, Start: e.Now(), Deadline: end,
 		Contracts: run.ask.Contracts[n-1 : n], Answers: run.ask.Answers[n-1 : n],
 	}
 	a := &run.ask.Answers[n-1]
@@ -79,16 +80,30 @@ func (e *Engine) takesTurn(run *auctionRun, t *terms, tier int, c *exchange.Cont
 	if a.Reason != exchange.ReasonNone {
 		return false
 	}
-	return e.bidInTurn(run, tier, c, *a)
+	run.bidInTurn(tier, c, a)
+	return run.pays(t, c, a)
 }
 
-// bidInTurn notes a bid as the next in the order of turns, and tells whether it is enough.
-func (e *Engine) bidInTurn(run *auctionRun, tier int, c *exchange.Contract, a exchange.Answer) bool {
-	run.bids = append(run.bids, auction.Bid{Contract: c, Tier: tier, Place: len(run.order), Amount: a.Bid, Token: a.Token, ExpiresIn: a.ExpiresIn})
+// standing is a contract's standing price as the answer to a question.
+func standing(c *exchange.Contract) exchange.Answer {
+	return exchange.Answer{Bid: c.Price, Shared: c.Shared}
+}
+
+// pays tells whether a bid, of the kind that the seller wishes, leaves the seller enough.
+func (run *auctionRun) pays(t *terms, c *exchange.Contract, a *exchange.Answer) bool {
+	bid, terms := a.Bid, run.termsOf(c)
+	if c.Sale == exchange.SaleAny && t.sale == exchange.SaleShared {
+		bid, terms = a.Shared, &run.shareTerms
+	}
+	_, enough := terms.Payout(c, bid)
+	return enough
+}
+
+// bidInTurn notes a bid as the next in the order of turns.
+func (run *auctionRun) bidInTurn(tier int, c *exchange.Contract, a *exchange.Answer) {
+	run.bids = append(run.bids, auction.Bid{Contract: c, Tier: tier, Place: len(run.order), Amount: a.Bid, Shared: a.Shared, Token: a.Token, ExpiresIn: a.ExpiresIn})
 	run.took = append(run.took, a.Elapsed)
 	run.order = append(run.order, c)
-	_, enough := run.terms.Payout(c, a.Bid)
-	return enough
 }
 
 // restInTurn puts those behind the one that has the turn: standing prices as further bids, the others as not asked.
@@ -96,7 +111,8 @@ func (e *Engine) restInTurn(run *auctionRun, tier int, contracts []*exchange.Con
 	for i := range seats {
 		c := contracts[seats[i].Place]
 		if !c.Pinged {
-			e.bidInTurn(run, tier, c, exchange.Answer{Bid: c.Price})
+			price := standing(c)
+			run.bidInTurn(tier, c, &price)
 			continue
 		}
 		if len(run.ask.Contracts) == e.cfg.FanOutMax {

@@ -13,3 +13,6 @@ func (e *Engine) Used(handle int, window int64) int64 { return e.book.Used(handl
 func (e *Engine) Bound(c *exchange.Cap, now time.Time) (limit, schedule int64) {
 	return e.book.Bound(c, now)
 }
+
+// Sweep forgets quotes that are over, as the housekeeping does, for an engine that was not started.
+func (e *Engine) Sweep() { e.quotes.Sweep(e.Now()) }
