@@ -25,10 +25,9 @@ func Verify(space Space) (c Counts, faults []string, err error) {
 		case prefixDead:
 			ended += xxhash.Sum64(k)
 		case prefixJob:
-			j, err := decodeJob(keyOf(k[len(prefixJob):]), v)
-			if err != nil {
+			j, bad := decodeJob(keyOf(k[len(prefixJob):]), v)
+			if bad != nil {
 				unread++
-				return true, nil
 			}
 			switch c.Created++; j.State {
 			case Waiting:
