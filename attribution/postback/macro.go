@@ -28,8 +28,8 @@ const (
 	MacroConvTS  // Unix seconds
 
 	// Personal data, which leaves hashed or not at all. The journal holds none
-	// of it, so today no event gives these a value: a notice that asks for one
-	// and has no default stands as not sent.
+	// of it, so today no event gives these a value: a template that asks for one
+	// and has no default is refused, because its notices would never be sent.
 	MacroEmail
 	MacroPhone
 	MacroFirstName

@@ -69,7 +69,7 @@ func parseMacro(text string, open int, where place) (p part, end int, err error)
 	if !ok {
 		return p, 0, &SyntaxError{at, "unknown macro {" + clip(name) + "}; the nearest is {" + nearest(name, macroNames()) + "}"}
 	}
-	p.macro, p.required = macro, macro == MacroAffClickID || macro.Personal()
+	p.macro, p.required = macro, macro == MacroAffClickID
 	if argued {
 		if err := p.readArgument(argument, at+len(name)+1); err != nil {
 			return p, 0, err
@@ -146,6 +146,10 @@ func (p *part) check(text string, open, end int) error {
 	switch {
 	case p.macro.Personal() && !p.hashed:
 		return &SyntaxError{open + 1, "{" + p.macro.String() + "} is personal data; expected it hashed, {" + p.macro.String() + "|lower|trim|sha256}"}
+	case p.macro.Personal() && !p.hasDefault && !p.drop:
+		name := p.macro.String()
+		return &SyntaxError{open + 1, "{" + name + "} would never be sent: the journal, which notices are made from, holds no personal data; " +
+			"leave it out, or give it a default, {" + name + "|sha256?none}"}
 	case p.macro.Late() && (p.filters != nil || p.hasDefault || p.drop || p.length > 0):
 		return &SyntaxError{open + 1, "{" + p.macro.String() + "} takes no filter and no default"}
 	case p.drop && p.hasDefault:

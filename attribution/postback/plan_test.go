@@ -44,7 +44,7 @@ func TestWordsLengthsAndDrops(t *testing.T) {
 		"drop all":            {template: "https://t.example/?s={sub2|drop}&t={sub3|drop}", want: "https://t.example/?"},
 		"drop a click id":     {template: "https://t.example/?s={aff_click_id|drop}", want: "https://t.example/?s=Ab%2Fc%20d%26e%3D1"},
 		"a date":              {template: "https://t.example/{conv_ts|rfc3339}", want: "https://t.example/2026-05-28T20%3A26%3A40Z"},
-		"personal":            {template: "https://t.example/?e={email|trim|lower|sha256}", fault: "missing_email"},
+		"personal":            {template: "https://t.example/?e={email|trim|lower|sha256?none}", want: "https://t.example/?e=none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := compiled(t, Order{URL: c.template}).Render(values())
@@ -55,7 +55,7 @@ func TestWordsLengthsAndDrops(t *testing.T) {
 	}
 	hashed := values()
 	hashed[MacroEmail] = " Ann@Example.com "
-	got, err := compiled(t, Order{URL: "https://t.example/?e={email|trim|lower|sha256}"}).Render(hashed)
+	got, err := compiled(t, Order{URL: "https://t.example/?e={email|trim|lower|sha256?none}"}).Render(hashed)
 	sum := sha256.Sum256([]byte("ann@example.com"))
 	if want := "https://t.example/?e=" + hex.EncodeToString(sum[:]); err != nil || string(got) != want {
 		t.Errorf("got %q, %v, want %q", got, err, want)
