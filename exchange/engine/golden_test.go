@@ -188,7 +188,7 @@ func consent(d *datadriven.TestData) exchange.Consent {
 func (h *story) pingRequest(d *datadriven.TestData) PingRequest {
 	snap := h.engine.Snapshot()
 	req := PingRequest{
-		Snap: snap, Campaign: snap.Market.Campaigns["c"], Arrival: h.now(), Ref: arg(d, "ref"), Test: has(d, "test"),
+		Snap: snap, Campaign: snap.Market.Campaigns[exchange.CampaignID(cmp.Or(arg(d, "campaign"), "c"))], Arrival: h.now(), Ref: arg(d, "ref"), Test: has(d, "test"),
 		Consent: consent(d), Values: values(d), Bytes: 100,
 		Source: exchange.Source{Affiliate: arg(d, "affiliate"), ClickID: arg(d, "click")},
 	}

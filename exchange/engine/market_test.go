@@ -32,6 +32,7 @@ const (
 //	contract NAME buyer=B (price=P [shared_price=P] | bid=A[/SHARED][,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue weight=90% sale=shared|any legs=N returns=24h return_reasons=w[,w..] return_frees paused cap=.. state=AZ]
 //	         [status=V[,V..] every= status_takes= token idempotent settle=sold|unsold/AFTER]
 //	tier auction|expected|priority|round_robin|weighted CONTRACT[:WEIGHT]...    (expected: an auction by what bids are worth)
+//	tree NAME                                     (of the campaigns and tiers that follow)
 //	duplicate WITHIN [buyer]
 //
 // A bid is an amount, none, hang, duplicate, error or held (the house did not ask); a post accept, reject,
@@ -240,6 +241,8 @@ func (w *world) line(v *exchange.Vertical, words []string) bool {
 		m.Contracts, m.ByName[c.ID] = append(m.Contracts, c), c
 		w.buyers.scripts[c.ID] = &contractScript{}
 		return readContract(m, c, w.buyers.scripts[c.ID], words[2:])
+	case "tree": // of the campaigns and tiers that follow
+		w.tree = &exchange.Tree{ID: exchange.TreeID(name)}
 	case "tier":
 		tier := exchange.Tier{Method: exchange.MethodAuction}
 		if name == "priority" {
