@@ -103,7 +103,7 @@ func TestOperatorsRoutes(t *testing.T) {
 	s.operatorSays("/api/reconcile", `{"buyer":"nobody","accepted":[{"lead_id":"x"}]}`, 422, "buyer")
 	s.operatorAsks(map[string]string{
 		"/api/live": `"caps"`, "/api/log": `"post_ended"`, "/api/log?from=2&type=conflict": `"conflict"`, "/api/verify": `"faults":0`,
-		"/api/explain/" + q.Get("ping_id").String(): `"candidates"`, "/api/doubt": ids[2], "/api/caps": `"caps"`, "/api/conflicts": ids[0],
+		"/api/explain/" + q.Get("ping_id").String(): `"candidates"`, "/api/doubt": ids[2], "/api/caps": `"caps"`, "/api/pings": `"breaker":"closed"`, "/api/conflicts": ids[0],
 		"/api/credits/" + sold.Get("lead_id").String(): `"touches"`, "/api/postbacks?limit=7": `"counts"`, "/api/postbacks/disabled": "[]",
 		"/debug/pprof/goroutine?debug=1": "goroutine", "/api/explain/" + sold.Get("lead_id").String() + "?contract=asleep": `"asked":{"contract":"asleep","reason":"paused"`,
 	})

@@ -72,6 +72,8 @@ func (a *App) handleAdmin(ctx *fasthttp.RequestCtx, trusted bool) {
 		if a.operator(ctx, trusted) {
 			a.pay(ctx)
 		}
+	case path == "/api/pings":
+		a.tellPings(ctx)
 	case path == "/api/caps":
 		a.tellCaps(ctx)
 	case a.handleDoubt(ctx, path, trusted):

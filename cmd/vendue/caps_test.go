@@ -64,3 +64,19 @@ func TestBalanceIsPaidIn(t *testing.T) {
 	}
 	s.must("sound:", "verify")
 }
+
+func TestPingsTellWhatIsWorthSending(t *testing.T) {
+	s := newScene(t, "")
+	s.doubt()
+	s.must("acme-west  closed   1      0       0        0", "pings")
+	s.buyer.Close()
+	for range 30 {
+		s.ask("POST", "http://"+s.app.PublicAddr()+"/v1/ping", northKey, `{"campaign":"north-auto","lead":{"zip":"85001"}}`)
+	}
+	s.must("acme-west  open     ", "pings")
+	status, out := s.ask("POST", "http://"+s.app.PublicAddr()+"/v1/ping", northKey, `{"campaign":"north-auto","lead":{"zip":"85001"}}`)
+	if status != 200 || out["reason"] != "no_eligible_contract" {
+		t.Errorf("with the only breaker open: %d %v", status, out)
+	}
+	s.must("breaker", "explain", "--ping", out["ping_id"].(string))
+}

@@ -34,7 +34,7 @@ func runWith(args []string, stdout, stderr io.Writer) int {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(serveCommand(), checkCommand(), demoCommand(), explainCommand(), specCommand(), logCommand(), verifyCommand(), keyCommand(),
-		doubtCommand(), conflictsCommand(), postbackCommand(), creditCommand(), reconcileCommand(), buyerCommand(), capsCommand(), balanceCommand(),
+		doubtCommand(), conflictsCommand(), postbackCommand(), creditCommand(), reconcileCommand(), buyerCommand(), capsCommand(), pingsCommand(), balanceCommand(),
 		backtestCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)
