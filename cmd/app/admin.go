@@ -89,7 +89,7 @@ func (a *App) handleAdmin(ctx *fasthttp.RequestCtx, trusted bool) {
 func reads(path string) bool {
 	switch path {
 	case "/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/api/live", "/api/log", "/api/verify", "/api/caps", "/api/doubt", "/api/conflicts",
-		"/api/postbacks", "/api/postbacks/disabled":
+		"/api/postbacks", "/api/postbacks/disabled", "/api/conversions":
 		return true
 	}
 	return strings.HasPrefix(path, "/api/explain/") || strings.HasPrefix(path, "/api/credits/")
