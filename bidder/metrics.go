@@ -33,6 +33,7 @@ type contractMetrics struct {
 	posts                [exchange.OutcomeUnknown + 1]*metrics.Counter
 	postSeconds          *metrics.Histogram
 	redirectsDropped     *metrics.Counter
+	priceChanged         *metrics.Counter    // accepts at a price other than the bid, which stays what is owed
 	statuses             [3]*metrics.Counter // none, accepted, rejected
 	statusSeconds        *metrics.Histogram
 }
@@ -82,6 +83,7 @@ func newContractMetrics(ms *metrics.Set, id exchange.ContractID, described bool)
 		answerSeconds:    ms.GetOrCreateHistogram(fmt.Sprintf("vendue_bidder_answer_seconds{contract=%q}", id)),
 		postSeconds:      ms.GetOrCreateHistogram(fmt.Sprintf("vendue_bidder_post_seconds{contract=%q}", id)),
 		redirectsDropped: counter("redirects_dropped"),
+		priceChanged:     counter("price_changed"),
 	}
 	ends := pingEnds[:]
 	if described {

@@ -100,6 +100,9 @@ func (b *Bidder) attempt(c *contract, d *exchange.Delivery, request []byte) (r e
 	if v.RedirectDropped {
 		c.ms.redirectsDropped.Inc()
 	}
+	if v.PriceChanged {
+		c.ms.priceChanged.Inc()
+	}
 	return exchange.Receipt{
 		Outcome: v.Outcome, Reason: v.Reason, BuyerRef: v.Ref, RedirectURL: v.RedirectURL,
 		PriceChanged: v.PriceChanged, Status: reply.Status, Detail: v.Detail,

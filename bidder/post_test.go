@@ -129,6 +129,9 @@ func TestPostHeaders(t *testing.T) {
 			t.Fatalf("got %+v", r)
 		}
 	}
+	if n := h.count(`vendue_bidder_price_changed_total{contract="c0"}`); n != 2 {
+		t.Errorf("price_changed: %d", n)
+	}
 	got := s.requests()
 	wh, err := standardwebhooks.NewWebhookRaw(secret)
 	if err != nil {

@@ -1,5 +1,7 @@
 package exchange
 
+import "slices"
+
 // Entry is one event in its place in the journal.
 type Entry struct {
 	Seq   uint64 // from 1, without gaps
@@ -44,6 +46,9 @@ func (k EventKind) String() string {
 
 // MarshalText returns the word.
 func (k EventKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// EventWords returns the words of all kinds.
+func EventWords() []string { return slices.Clone(eventWords[1:]) }
 
 // ParseEventKind returns the kind that word names.
 func ParseEventKind(word string) (EventKind, bool) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,7 @@ func logCommand() *cobra.Command {
 			if kind != "" {
 				k, ok := exchange.ParseEventKind(kind)
 				if !ok {
-					return fmt.Errorf("--type %q: expected one of config_accepted, limit_set, offer_set, post_started, post_ended, lead_refused, leg_settled, conflict, click, conflict_closed, conversion, leg_returned", kind)
+					return fmt.Errorf("--type %q: expected one of %s", kind, strings.Join(exchange.EventWords(), ", "))
 				}
 				q.Kind = k
 			}

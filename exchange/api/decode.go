@@ -85,7 +85,11 @@ func (b *body) fault(field, text string) {
 	b.errors = append(b.errors, fieldError{field: field, text: text})
 }
 
+// missing notes that a field is not there, unless something is said of it already.
 func (b *body) missing(field string) {
+	if slices.ContainsFunc(b.errors, func(e fieldError) bool { return e.field == field }) {
+		return
+	}
 	b.errors = append(b.errors, fieldError{field: field, text: "missing", missing: true})
 }
 

@@ -88,8 +88,11 @@ func (a *API) post(c *call) {
 		b.missing("ping_id")
 	}
 	if len(b.errors) > 0 {
-		if v, ping := a.engine.Quoted(c.principal.Seller.ID, b.pingID); v != nil {
+		if v, ping, named := a.engine.Quoted(c.principal.Seller.ID, b.pingID, b.bidIDs); v != nil {
 			a.readLead(b, v, schema.PhasePost, slices.Clone(ping))
+			if !named {
+				b.fault("bid_ids", "expected bid_ids of this ping's answer")
+			}
 		}
 		a.problem(c.ctx, invalid(b.errors))
 		return

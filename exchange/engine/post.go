@@ -328,14 +328,14 @@ func pingValues(v *exchange.Vertical, values []exchange.Value) []exchange.Value 
 }
 
 // Quoted returns the vertical and the values of a seller's live ping, so that the
-// faults of a post that goes no further can be told with those of its lead; nil if there is none.
-func (e *Engine) Quoted(seller exchange.SellerID, ping string) (*exchange.Vertical, []exchange.Value) {
+// faults of a post that goes no further can be told with those of its lead; nil if there is none. named tells whether it has the legs of bidIDs.
+func (e *Engine) Quoted(seller exchange.SellerID, ping string, bidIDs []string) (v *exchange.Vertical, values []exchange.Value, named bool) {
 	id, ours := e.deps.Minter.ParsePing(ping)
 	quote := e.quotes.Get(id, e.Now())
 	if !ours || quote == nil || quote.Campaign.Seller.ID != seller {
-		return nil, nil
+		return nil, nil, false
 	}
-	return quote.Campaign.Vertical, quote.Values
+	return quote.Campaign.Vertical, quote.Values, namesLegs(bidIDs, quote)
 }
 
 // Lead returns a lead of a seller as it stands now; Known is false if the seller has no such lead.
