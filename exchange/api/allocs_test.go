@@ -13,9 +13,9 @@ import (
 // lead's values, the two events, their entries and the view; the disk of this
 // test adds its maps' growth.
 const (
-	pingAllocsMax   = 12
-	postAllocsMax   = 33
-	directAllocsMax = 35
+	pingAllocsMax   = 11
+	postAllocsMax   = 31
+	directAllocsMax = 33
 )
 
 func (h *house) allocs(t *testing.T, path string, body func(i int) string) float64 {
