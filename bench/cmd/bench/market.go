@@ -25,6 +25,7 @@ type market struct {
 	buyers   []string // base URLs
 	fillers  int
 	trackers []string // base URLs; one affiliate with a postback to each
+	asked    bool     // also those who fail: breakers are off
 }
 
 const fieldLines = `      zip: {type: zip, ping: required}
@@ -64,11 +65,15 @@ func (m *market) config(listen, admin, data string) string {
 	add("      %s: {vertical: auto, tree: t, %s}\n      %s: {vertical: strict, tree: td, %s}\n      %s: {vertical: auto, tree: tc, %s}",
 		campaign, terms, checked, terms, clean, terms)
 	add("buyers:")
+	breaker := ""
+	if m.asked {
+		breaker = ", breaker: off"
+	}
 	var all, strict []string
 	for i, url := range m.buyers {
 		add("  b%d:\n    name: B%d\n    contracts:", i, i)
 		for _, k := range [][2]string{{fmt.Sprintf("b%d-c", i), "auto"}, {fmt.Sprintf("b%d-d", i), "strict"}} {
-			add("      %s: {vertical: %s, sale: exclusive, ping: {url: \"%s/ping\", timeout: %dms}, post: {url: \"%s/post\", timeout: 2s}}", k[0], k[1], url, windowMs, url)
+			add("      %s: {vertical: %s, sale: exclusive, ping: {url: \"%s/ping\", timeout: %dms%s}, post: {url: \"%s/post\", timeout: 2s}}", k[0], k[1], url, windowMs, breaker, url)
 		}
 		all, strict = append(all, fmt.Sprintf("b%d-c", i)), append(strict, fmt.Sprintf("b%d-d", i))
 	}
