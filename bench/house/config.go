@@ -33,6 +33,7 @@ type Contract struct {
 	PingLine    string // inside ping: {..}, beside url; "timeout: 200ms" if empty
 	PostLine    string // inside post: {..}, beside url; "timeout: 3s" if empty
 	Lines       []string
+	Sale        string   // exclusive if it is not said
 	Raw         []string // its lines beside vertical and sale, in place of all of these
 }
 
@@ -136,7 +137,7 @@ func (c *Config) buyers(w *strings.Builder) {
 }
 
 func (k *Contract) write(w *strings.Builder) {
-	fmt.Fprintf(w, "      %s:\n        vertical: auto\n        sale: exclusive\n", k.Name)
+	fmt.Fprintf(w, "      %s:\n        vertical: auto\n        sale: %s\n", k.Name, or(k.Sale, "exclusive"))
 	lines(w, "        ", k.Lines)
 	lines(w, "        ", k.Raw)
 	if k.Raw != nil {

@@ -119,7 +119,11 @@ func (a *audit) started(e exchange.Entry, ev *exchange.PostStarted) {
 		a.wrong("I2: event %d: an attempt of lead %s, which never began", e.Seq, ev.LeadID)
 		return
 	}
+	a.together(e, ev)
 	for _, leg := range a.legs[ev.LeadID] {
+		if leg.started.Sale == exchange.SaleShared && ev.Sale == exchange.SaleShared {
+			continue
+		}
 		doubt := leg.state == exchange.OutcomeUnknown && leg.started.OnUnknown == exchange.OnUnknownContinue
 		if leg.taken() && !doubt {
 			a.wrong("I1: event %d: lead %s goes to %s while %s has it or may have it (%s)", e.Seq, ev.LeadID, ev.Contract, leg.started.Contract, leg.state)
@@ -143,7 +147,7 @@ func (a *audit) price(e exchange.Entry, ev *exchange.PostStarted, facts *exchang
 	quote, quoted := a.witness.quotes[facts.PingID.String()]
 	const floor = 3 * exchange.Micro
 	switch {
-	case !facts.Direct && quoted && ev.Payout != quote:
+	case !facts.Direct && quoted && ev.Sale == exchange.SaleExclusive && ev.Payout != quote:
 		a.wrong("event %d: leg %d of lead %s pays %s; its quote is %s", e.Seq, ev.Leg, ev.LeadID, ev.Payout, quote)
 	case ev.Payout < floor || ev.Payout > ev.Bid:
 		a.wrong("event %d: leg %d of lead %s pays %s of a bid of %s", e.Seq, ev.Leg, ev.LeadID, ev.Payout, ev.Bid)
@@ -160,7 +164,7 @@ func (a *audit) person(e exchange.Entry, ev *exchange.PostStarted, facts *exchan
 	}
 	for _, other := range a.people[facts.Person] {
 		for _, leg := range a.legs[other] {
-			if leg.taken() {
+			if leg.taken() && (leg.started.Sale == exchange.SaleExclusive || leg.started.Buyer == ev.Buyer) {
 				a.wrong("event %d: lead %s is sent while lead %s of the same person is %s with %s", e.Seq, ev.LeadID, other, leg.state, leg.started.Contract)
 			}
 		}
@@ -256,7 +260,7 @@ func (a *audit) done() {
 			}
 		}
 		for i := range sold {
-			if i > 0 && sold[i-1].started.OnUnknown != exchange.OnUnknownContinue {
+			if i > 0 && sold[i].started.Sale == exchange.SaleExclusive && sold[i-1].started.OnUnknown != exchange.OnUnknownContinue {
 				a.wrong("I1: lead %s is sold to %s and to %s", lead, sold[i-1].started.Contract, sold[i].started.Contract)
 			}
 		}

@@ -55,6 +55,7 @@ type plan struct {
 
 // contract is one contract of the market; a reload may change its terms.
 type contract struct {
+	legsMax     int // buyers that it shares a lead with at most; 0: it sells exclusively
 	buyer, name string
 	price       int // dollars; 0: it is pinged
 	caps        string
@@ -120,6 +121,7 @@ func newPlan(seed uint64) *plan {
 		}
 	}
 	p.contracts[0].price, p.contracts[0].paused = 0, false // somebody is pinged
+	p.drawShared(seed)
 	for range 1 + r.IntN(2) {
 		p.trackers = append(p.trackers, world.TrackerManner{Flaky: share(r, 0.5), Hang: share(r, 0.2), Down: r.IntN(5) == 0, Delay: delay(r, 200)})
 	}
@@ -275,6 +277,9 @@ func (p *plan) config() string {
 			k.Lines = append(k.Lines, "where: "+c.where)
 		}
 		k.Lines = append(k.Lines, fmt.Sprintf("paused: %t", c.paused))
+		if c.legsMax > 0 {
+			k.Sale, k.Lines = "shared", append(k.Lines, fmt.Sprintf("max_legs: %d", c.legsMax))
+		}
 		cfg.Contracts = append(cfg.Contracts, k)
 	}
 	for i := range p.trackers {

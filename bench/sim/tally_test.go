@@ -56,7 +56,7 @@ func kinds() []string {
 		"power lost during a start", "clock set while down", "clock set forward", "clock set back", "clock set by more than an hour",
 		"disk error at a write", "disk error at a sync", "dial refused", "dial hung", "connection reset", "kept connection closed", "caller cut",
 		"callback", "wrong callback", "callback of another buyer", "operator's word", "wrong operator's word", "buyer's list", "contradicted",
-		"repeated request", "postbacks", "webhook notices", "legs left in doubt", "caps recounted", "test attempts",
+		"repeated request", "postbacks", "webhook notices", "legs left in doubt", "caps recounted", "test attempts", "shared by several",
 	})
 	for _, kept := range []int{0, 50, 100} {
 		all = append(all, fmt.Sprintf("crash point, %d%% of unsynced data kept", kept))
