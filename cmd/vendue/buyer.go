@@ -190,14 +190,19 @@ func pingPart(whole *exchange.Lead) *exchange.Lead {
 	return out
 }
 
-// masked strikes out every letter and digit of the personal values.
+// masked strikes out every letter and digit of the personal values but a phone's
+// country code, which decides how a format writes the number.
 func masked(whole *exchange.Lead) *exchange.Lead {
 	out := &exchange.Lead{Vertical: whole.Vertical, Values: slices.Clone(whole.Values)}
 	for i := range out.Values {
 		if !whole.Vertical.Fields[i].Personal {
 			continue
 		}
-		out.Values[i].Text = strings.Map(func(r rune) rune {
+		country := ""
+		if whole.Vertical.Fields[i].Kind == exchange.FieldPhone && strings.HasPrefix(out.Values[i].Text, "+1") {
+			country = "+1"
+		}
+		out.Values[i].Text = country + strings.Map(func(r rune) rune {
 			switch {
 			case r >= '0' && r <= '9':
 				return '0'
@@ -206,7 +211,7 @@ func masked(whole *exchange.Lead) *exchange.Lead {
 			default:
 				return 'x'
 			}
-		}, out.Values[i].Text)
+		}, out.Values[i].Text[len(country):])
 	}
 	return out
 }

@@ -106,6 +106,7 @@ type page struct {
 	Fields    []fieldRow
 	Duplicate string
 	Consent   bool
+	Beside    []besideRow
 	Examples  []example
 	Skins     []skinPart
 	Reasons   []reasonRow
@@ -118,7 +119,7 @@ func newPage(src *Source) *page {
 	c := src.Campaign
 	p := &page{
 		Campaign: string(c.ID), Seller: c.Seller.Name, Vertical: string(c.Vertical.ID), Currency: src.Currency, URL: src.URL,
-		Config: src.Config[:min(12, len(src.Config))], Consent: c.ConsentRequired, Duplicate: duplicateText(c.Vertical),
+		Config: src.Config[:min(12, len(src.Config))], Consent: c.ConsentRequired, Beside: beside(c.ConsentRequired), Duplicate: duplicateText(c.Vertical),
 		Reasons: leadReasons(), Faults: requestFaults(), Zips: zips(),
 	}
 	if p.Seller == "" {
