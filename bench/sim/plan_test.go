@@ -35,6 +35,7 @@ const buyersMax = 6
 type plan struct {
 	seed      uint64
 	start     time.Time
+	tree      []string // tiers; nil: one auction of all
 	contracts []contract
 	buyers    []string
 	secure    map[string]bool // buyers behind TLS
@@ -122,6 +123,7 @@ func newPlan(seed uint64) *plan {
 	}
 	p.contracts[0].price, p.contracts[0].paused = 0, false // somebody is pinged
 	p.drawShared(seed)
+	p.tree = drawTree(rand.New(rand.NewPCG(seed, 0x74726565)), p.contracts)
 	for range 1 + r.IntN(2) {
 		p.trackers = append(p.trackers, world.TrackerManner{Flaky: share(r, 0.5), Hang: share(r, 0.2), Down: r.IntN(5) == 0, Delay: delay(r, 200)})
 	}
@@ -189,6 +191,37 @@ func drawContract(r *rand.Rand, buyer, name string) contract {
 	return c
 }
 
+// methods are those of a tree's tiers.
+var methods = []string{"auction", "priority", "round_robin", "weighted"}
+
+// drawTree spreads the contracts over one or two tiers of any method; nil: one auction of all.
+func drawTree(r *rand.Rand, contracts []contract) (tree []string) {
+	if r.IntN(3) == 0 {
+		return nil
+	}
+	cut := len(contracts)
+	if r.IntN(2) == 0 {
+		cut = 1 + r.IntN(len(contracts))
+	}
+	for _, tier := range [][]contract{contracts[:cut], contracts[cut:]} {
+		if len(tier) == 0 {
+			continue
+		}
+		var names, weights []string
+		for i := range tier {
+			names = append(names, tier[i].name)
+			weights = append(weights, fmt.Sprintf("%s: %d", tier[i].name, 1+r.IntN(3)))
+		}
+		method := methods[r.IntN(len(methods))]
+		text := "- {method: " + method + ", contracts: [" + strings.Join(names, ", ") + "]"
+		if method == "weighted" {
+			text += ", weights: {" + strings.Join(weights, ", ") + "}"
+		}
+		tree = append(tree, text+"}")
+	}
+	return tree
+}
+
 // drawSettling picks how doubts about a contract's attempts end by themselves.
 func drawSettling(r *rand.Rand, c *contract) {
 	if r.IntN(3) == 0 {
@@ -210,7 +243,11 @@ func drawCaps(r *rand.Rand) string {
 	for _, per := range []string{"hour", "day", "total"} {
 		switch r.IntN(6) {
 		case 0:
-			caps = append(caps, fmt.Sprintf("{per: %s, leads: %d}", per, 1+r.IntN(30)))
+			text := fmt.Sprintf("{per: %s, leads: %d", per, 1+r.IntN(30))
+			if per == "day" && r.IntN(2) == 0 {
+				text += ", pace: even"
+			}
+			caps = append(caps, text+"}")
 		case 1:
 			caps = append(caps, fmt.Sprintf("{per: %s, spend: %d}", per, 20+r.IntN(400)))
 		}
@@ -282,6 +319,7 @@ func (p *plan) config() string {
 		}
 		cfg.Contracts = append(cfg.Contracts, k)
 	}
+	cfg.Tree = p.tree
 	for i := range p.trackers {
 		cfg.Affiliates = append(cfg.Affiliates, house.Affiliate{ID: affiliate(i), URL: "http://" + trackerAddr(i) + "/postback"})
 	}

@@ -69,6 +69,9 @@ func (w *scene) run() {
 	}
 	w.op.ended.Wait()
 	w.took = time.Since(began)
+	for _, method := range methods {
+		w.tally.add("tier by "+method, strings.Count(strings.Join(w.plan.tree, " "), "method: "+method+","))
+	}
 }
 
 // open starts everyone but the daemon.

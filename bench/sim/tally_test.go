@@ -58,6 +58,9 @@ func kinds() []string {
 		"callback", "wrong callback", "callback of another buyer", "operator's word", "wrong operator's word", "buyer's list", "contradicted",
 		"repeated request", "postbacks", "webhook notices", "legs left in doubt", "caps recounted", "test attempts", "shared by several",
 	})
+	for _, method := range methods {
+		all = append(all, "tier by "+method)
+	}
 	for _, kept := range []int{0, 50, 100} {
 		all = append(all, fmt.Sprintf("crash point, %d%% of unsynced data kept", kept))
 	}
