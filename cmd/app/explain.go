@@ -201,15 +201,22 @@ func worth(c *exchange.Candidate) string {
 		c.Index, o.Accept, o.Unknown, o.UnknownSold, o.Return)
 }
 
+// isShared tells whether the price is that of several legs.
+func isShared(a *exchange.Auction) bool {
+	return slices.ContainsFunc(a.Candidates, func(c exchange.Candidate) bool { return c.Leg > 1 && c.Reason == exchange.ReasonNone })
+}
+
 func candidateSaid(c *exchange.Candidate, a *exchange.Auction) Said {
 	said := Said{Contract: c.Name, Reason: c.Reason.String()}
 	took := time.Duration(c.Elapsed).Round(time.Millisecond).String()
 	switch {
 	case c.Leg == 1:
 		said.Reason, said.Said = "won", fmt.Sprintf("bid %s, of which %s is for the seller", c.Bid, c.Payout)
+	case c.Leg > 1 && c.Reason == exchange.ReasonNone:
+		said.Reason, said.Said = "won", fmt.Sprintf("shares the lead at %s, of which %s is for the seller", c.Bid, c.Payout)
 	case c.Leg > 1:
 		said.Said = fmt.Sprintf("place %d with %s, of which %s would be for the seller", c.Leg, c.Bid, c.Payout)
-		if c.Bid < a.Price {
+		if c.Bid < a.Price && !isShared(a) {
 			said.Said += "; less than the price promised, so it may not stand in"
 		}
 	case c.Reason == exchange.ReasonBelowFloor:

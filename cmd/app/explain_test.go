@@ -59,7 +59,10 @@ func explained(market *exchange.Market) map[string]*exchange.Auction {
 	turn.Tier = 1
 	none := exchange.Candidate{Name: "west", Reason: exchange.ReasonTimeout, Elapsed: exchange.Millis(200 * time.Millisecond)}
 	fault := exchange.Candidate{Name: "south", Reason: exchange.ReasonBuyerError, Detail: "not JSON"}
+	second := bid("south", 2, 1800)
+	second.Reason = exchange.ReasonNone
 	return map[string]*exchange.Auction{
+		"shared":  auction(3040*cents, 0, bid("west", 1, 2000), second, bid("turn", 3, 700)),
 		"highest": auction(1600*cents, 0, bid("south", 2, 1800), bid("west", 1, 2000), low),
 		"worth":   auction(1440*cents, 0, ranked(bid("west", 2, 2000), 1100), ranked(bid("south", 1, 1800), 1200)),
 		"tie":     auction(1600*cents, 0, bid("south", 1, 2000), bid("west", 2, 2000)),
