@@ -104,7 +104,11 @@ func (b *Bidder) Pings() []PingsOf {
 	out := make([]PingsOf, 0, len(b.contracts))
 	for _, c := range b.contracts {
 		if c.terms.Pinged {
-			out = append(out, PingsOf{Contract: c.terms.ID, Buyer: c.terms.Buyer.ID, Rules: *c.rules, View: c.gate.View(now)})
+			p := PingsOf{Contract: c.terms.ID, Buyer: c.terms.Buyer.ID, Rules: *c.rules, View: c.gate.View(now)}
+			if p.Rules.Limits.PerDay == 0 {
+				p.Today = 0 // nobody turned its days
+			}
+			out = append(out, p)
 		}
 	}
 	return out

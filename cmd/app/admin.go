@@ -88,7 +88,7 @@ func (a *App) handleAdmin(ctx *fasthttp.RequestCtx, trusted bool) {
 // profiles look after themselves.
 func reads(path string) bool {
 	switch path {
-	case "/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/api/live", "/api/log", "/api/verify", "/api/caps", "/api/doubt", "/api/conflicts",
+	case "/", "/metrics", "/healthz", "/readyz", "/openapi.json", "/api/live", "/api/log", "/api/verify", "/api/caps", "/api/pings", "/api/doubt", "/api/conflicts",
 		"/api/postbacks", "/api/postbacks/disabled", "/api/conversions":
 		return true
 	}
