@@ -152,6 +152,7 @@ func TestTenThousandConnectionsThatDoNothing(t *testing.T) {
 	n := int(min(10_000, files.Cur-1000)) // both ends have one limit each
 	s := newScene(t)
 	s.buyer("acme", bids(20))
+	s.contract("acme").PingLine = "timeout: 200ms, breaker: off" // it answers from the same two processors
 	s.start()
 	calm := storm{s.cfg.Listen, 1, 5 * time.Millisecond, time.Second}
 	before, was := calm.run(t), s.metrics()["process_resident_memory_bytes"]
