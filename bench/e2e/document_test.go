@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 	"github.com/valyala/fasthttp"
@@ -101,6 +102,10 @@ func TestOperatorsRoutes(t *testing.T) {
 	s.operatorSays("/api/settle", `{"lead_id":7}`, 422, "accepted")
 	s.operatorSays("/api/reconcile", `{"buyer":"acme","accepted":[{"lead_id":"`+ids[1]+`"},{"lead_id":"nobody"}]}`, 200, `["settled","unknown"]`)
 	s.operatorSays("/api/reconcile", `{"buyer":"nobody","accepted":[{"lead_id":"x"}]}`, 422, "buyer")
+	s.eventually(5*time.Second, "attribution has caught up", func() bool {
+		r, err := s.admin.Fetch("/api/credits/"+sold.Get("lead_id").String(), "")
+		return err == nil && strings.Contains(string(r.Body), `"touches"`)
+	})
 	s.operatorAsks(map[string]string{
 		"/api/live": `"caps"`, "/api/log": `"post_ended"`, "/api/log?from=2&type=conflict": `"conflict"`, "/api/verify": `"faults":0`,
 		"/api/explain/" + q.Get("ping_id").String(): `"candidates"`, "/api/doubt": ids[2], "/api/caps": `"caps"`, "/api/pings": `"breaker":"closed"`, "/api/conflicts": ids[0],
