@@ -141,15 +141,16 @@ func TestOperatorsRoutes(t *testing.T) {
 	s.is(&r, 401)
 }
 
+// operatorAsks looks until each path has what is wanted: the tape and the credits
+// follow a moment after the sale is told.
 func (s *scene) operatorAsks(wants map[string]string) {
 	s.t.Helper()
 	for path, want := range wants {
-		r, err := s.admin.Fetch(path, "")
-		s.ok(err)
-		s.is(&r, 200)
-		if !strings.Contains(string(r.Body), want) {
-			s.t.Errorf("%s: want %s in %s", path, want, cut(string(r.Body), 1000))
-		}
+		s.eventually(5*time.Second, path+" has "+want, func() bool {
+			r, err := s.admin.Fetch(path, "")
+			s.ok(err)
+			return r.Status == 200 && strings.Contains(string(r.Body), want)
+		})
 	}
 }
 
