@@ -253,6 +253,7 @@ func describedHouse(tb testing.TB, buyers int, encode string) *house {
 			spec.Phases[dialect.Ping].Wrap = "Request"
 		}
 		speak(tb, cfg, i, spec, nil)
+		cfg.Contracts[i].Pings.FullWait = true // a pause of the machine is no part of an ask's cost
 	}
 	h := newHouse(tb, cfg, TransportConfig{})
 	h.warmed(tb, 1)
