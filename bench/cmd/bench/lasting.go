@@ -5,16 +5,18 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
+	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"vendue/bench/load"
+	"vendue/bench/world"
 )
 
-// reloadsMax bounds the wait for one reload.
-const reloadsMax = 30 * time.Second
+// reloadMost bounds the wait for one reload.
+const reloadMost = 30 * time.Second
 
 // reloadPart: the config with the most contracts is loaded again and again
 // while pings come at a fixed rate.
@@ -52,34 +54,25 @@ func reloadPart(ctx context.Context, t *tour) error {
 	return e.stop()
 }
 
-// reload has the exchange load its config n times, one after the other, and returns how many seconds one took.
+// reload has the exchange load its config n times, one after the other, and returns how many seconds one
+// took. It asks through the command socket, which answers when it is done: reading the metrics to see
+// that was tried, and ten thousand contracts' worth of them cost more than the reload.
 func (e *exchange) reload(ctx context.Context, n int) (seconds float64, err error) {
-	const count, sum = "vendue_app_reload_seconds_count", "vendue_app_reload_seconds_sum"
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(n)*reloadsMax)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
+	socket := world.NewClient("operator", func(_ string, most time.Duration) (net.Conn, error) {
+		return net.DialTimeout("unix", filepath.Join(e.data, "vendue.sock"), most)
+	})
+	defer socket.Close()
+	began := time.Now()
 	for i := range n {
-		if err := syscall.Kill(e.child.pid(), syscall.SIGHUP); err != nil {
-			return 0, fmt.Errorf("cannot signal the exchange: %w", err)
+		if err := ctx.Err(); err != nil {
+			return 0, err
 		}
-		for {
-			select {
-			case <-ctx.Done():
-				return 0, fmt.Errorf("reload %d of %d did not end: %w", i+1, n, ctx.Err())
-			case <-tick.C:
-			}
-			m, err := e.metrics()
-			if err != nil {
-				return 0, err
-			}
-			if m.Sum(count) > float64(i) {
-				seconds = m.Sum(sum) / m.Sum(count)
-				break
-			}
+		r, err := socket.Do(world.Call{Method: "POST", Path: "/api/reload", Timeout: reloadMost})
+		if err != nil || r.Status != 200 {
+			return 0, fmt.Errorf("reload %d of %d: status %d: %w", i+1, n, r.Status, err)
 		}
 	}
-	return seconds, nil
+	return time.Since(began).Seconds() / float64(n), nil
 }
 
 // mark is how an exchange stood after so many units.
