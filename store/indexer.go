@@ -337,7 +337,7 @@ func (x *indexer) openAt(dir string, fs vfs.FS) (from uint64, err error) {
 	opts.ReadOnly, opts.DisableWAL, opts.MemTableSize, opts.CacheSize = s.readOnly, true, 1<<20, 32<<20
 	// Its tables come slowly and are small. Merging them late saves most of the
 	// merging, and a look-up passes the filters of a few more; keys made of MACs do not compress.
-	opts.L0CompactionThreshold = 8
+	opts.L0CompactionThreshold = 16
 	for i := range opts.Levels {
 		opts.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	}
