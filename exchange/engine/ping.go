@@ -245,6 +245,8 @@ func (e *Engine) runAuction(run *auctionRun, t *terms) {
 			run.tier, run.reason = i, exchange.ReasonNone
 			return
 		}
+		run.turn.Release() // its price was enough for a place, and all the places together were not for the lead
+		run.turn = nil
 	}
 }
 
