@@ -93,6 +93,7 @@ func (r *Return) leg(view *exchange.LeadView) (meant *exchange.LegView, done Ret
 	if r.BidID != "" && !named {
 		return nil, ReturnNotFound
 	}
+	several := false
 	done = ReturnNotFound
 	for i := range view.Legs {
 		leg := &view.Legs[i]
@@ -104,10 +105,13 @@ func (r *Return) leg(view *exchange.LeadView) (meant *exchange.LegView, done Ret
 		}[leg.Status]
 		switch {
 		case meant == nil || rankOf(found) < rankOf(done):
-			meant, done = leg, found
-		case found == done && (done == ReturnedNow || done == ReturnedBefore):
-			return nil, ReturnAmbiguous
+			meant, done, several = leg, found, false
+		case found == done:
+			several = done == ReturnedNow || done == ReturnedBefore
 		}
+	}
+	if several {
+		return nil, ReturnAmbiguous
 	}
 	return meant, done
 }
