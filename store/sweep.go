@@ -91,8 +91,10 @@ type sweep struct {
 func (x *indexer) due(oldest int64) error {
 	today := time.Unix(0, oldest).Truncate(day)
 	before := func(kept time.Duration) uint64 { return uint64(max(today.Add(-kept).UnixMilli(), 0)) }
-	persons := max(personsKeptMin, time.Duration(x.s.personsKept.Load()))
-	next := gone{keys: max(x.sweep.gone.keys, before(keysKept)), persons: max(x.sweep.gone.persons, before(persons+day-1))}
+	next := gone{keys: max(x.sweep.gone.keys, before(keysKept)), persons: x.sweep.gone.persons}
+	if kept := time.Duration(x.s.personsKept.Load()); kept > 0 { // else the config has not said yet how long
+		next.persons = max(next.persons, before(kept+day-1))
+	}
 	if next == x.sweep.gone {
 		return nil
 	}
@@ -146,5 +148,6 @@ func (x *indexer) commit(batch *pebble.Batch) error {
 }
 
 // KeepPersons sets how long a person's leads can be found at least, 90 days if
-// that is more. It may be called while the engine runs; what has left does not come back.
-func (s *Store) KeepPersons(d time.Duration) { s.personsKept.Store(int64(d)) }
+// that is more; until it is called all of them can. It may be called while the
+// engine runs; what has left does not come back.
+func (s *Store) KeepPersons(d time.Duration) { s.personsKept.Store(int64(max(d, personsKeptMin))) }

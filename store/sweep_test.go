@@ -19,6 +19,7 @@ func TestSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := newCrashMem()
 		s := openSmall(t, fs, 8)
+		s.KeepPersons(0)
 		w, rng := newWorld(t, 71), rand.New(rand.NewPCG(71, 2))
 		var sold []*exchange.PostStarted
 		for i := range 130 {
@@ -108,6 +109,26 @@ func TestSweepKeepsPersons(t *testing.T) {
 		if got < c.want || got > c.want+2*day {
 			t.Errorf("asked for %v: those of %v ago may be gone, expected %v", c.kept, got, c.want)
 		}
+	}
+}
+
+// TestSweepKeepsAllUntilTold: a house that starts writes events before its config
+// has said how far back it looks for duplicates, and no person leaves for those.
+func TestSweepKeepsAllUntilTold(t *testing.T) {
+	s := openMem(t)
+	x, now := s.index, newWorld(t, 75).now
+	if err := x.due(now.UnixNano()); err != nil {
+		t.Fatal(err)
+	}
+	if g := x.sweep.gone; g.persons != 0 || g.keys == 0 {
+		t.Errorf("before anyone said: persons up to %v may be gone, keys up to %v", time.UnixMilli(int64(g.persons)), time.UnixMilli(int64(g.keys)))
+	}
+	s.KeepPersons(365 * day)
+	if err := x.due(now.UnixNano()); err != nil {
+		t.Fatal(err)
+	}
+	if past := now.Sub(time.UnixMilli(int64(x.sweep.gone.persons))); past < 365*day || past > 367*day {
+		t.Errorf("of 365 days those of %v ago may be gone", past)
 	}
 }
 
