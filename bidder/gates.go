@@ -21,15 +21,18 @@ func (t *Transport) gateOf(name string) (s *gate.State, fresh bool) {
 	return s, fresh
 }
 
-// keepGate finds what was learnt of the contract under earlier configs.
+// keepGate finds what was learnt of the contract under earlier configs. One that is not pinged has none.
 func (c *contract) keepGate(from *Contract, t *Transport) {
+	if !from.Terms.Pinged {
+		return
+	}
 	var fresh bool
 	c.rules, c.limits = &from.Pings, &from.Buyer
 	c.gate, fresh = t.gateOf("contract/" + string(from.Terms.ID))
 	if from.Buyer != (gate.Limits{}) {
 		c.buyer, _ = t.gateOf("buyer/" + string(from.Terms.Buyer.ID))
 	}
-	if fresh && from.Terms.Pinged {
+	if fresh {
 		gateMetrics(t, c.gate, from.Terms.ID)
 	}
 }

@@ -1,6 +1,7 @@
 package bidder
 
 import (
+	"bytes"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -89,6 +90,24 @@ func TestWaitIsToldToTheBuyer(t *testing.T) {
 		}
 		if short < 80 || full == 0 {
 			t.Errorf("%d short waits, %d full ones", short, full)
+		}
+	})
+}
+
+// A contract that had a standing price and is pinged from a reload on has its series too.
+func TestGateOfAContractThatIsPingedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg, tc := pipeBuyers(t, after(time.Millisecond, "20"))
+		cfg.Contracts[0].Terms.Pinged = false
+		h := newHouse(t, cfg, tc)
+		cfg.Contracts[0].Terms.Pinged = true
+		if _, err := New(cfg, h.t); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		h.ms.WritePrometheus(&out)
+		if !bytes.Contains(out.Bytes(), []byte("vendue_bidder_breaker_phase{contract=\"c0\"}")) {
+			t.Error("no series of the contract's gate")
 		}
 	})
 }
