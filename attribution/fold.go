@@ -169,7 +169,7 @@ func (f *fold) ended(e end) (*Sale, error) {
 	}
 	attempt := o.attempts[i]
 	o.attempts = slices.Delete(o.attempts, i, i+1)
-	if len(o.attempts) == 0 && (e.status == exchange.LeadSold || e.status == exchange.LeadRejected) {
+	if len(o.attempts) == 0 && e.status != exchange.LeadOpen && e.status != exchange.LeadPending {
 		f.view.del(openKey(e.lead))
 		if e.at == 0 && f.settled != nil {
 			f.settled(e.seq, o.seller, e.lead)

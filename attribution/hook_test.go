@@ -100,6 +100,12 @@ func pending(j *fake.Journal, step func()) (told map[string]bool) {
 	settled(id, true)
 	add(&exchange.LegSettled{LeadID: id, Attempt: 2, By: exchange.SettledByBuyer, Status: exchange.LeadSold})
 	told[id.String()] = true
+	id = start("north", false, exchange.OutcomeAccepted, exchange.LeadOpen) // one sold and one in doubt; what was sold comes back first
+	add(&exchange.PostStarted{LeadID: id, Attempt: 2, Buyer: "zen", Bid: 1, Payout: 1})
+	add(&exchange.PostEnded{LeadID: id, Attempt: 2, Outcome: exchange.OutcomeUnknown, Status: exchange.LeadSold})
+	add(&exchange.LegGivenBack{LeadID: id, Attempt: 1, Buyer: "acme", Bid: 20_000_000, Payout: 16_000_000, By: exchange.SettledByBuyer, Status: exchange.LeadPending})
+	add(&exchange.LegSettled{LeadID: id, Attempt: 2, By: exchange.SettledByBuyer, Status: exchange.LeadReturned})
+	told[id.String()] = true
 	return told
 }
 
