@@ -38,7 +38,10 @@ type Contract struct {
 }
 
 // Affiliate is one affiliate and its tracker.
-type Affiliate struct{ ID, URL string }
+type Affiliate struct {
+	ID, URL string
+	Returns bool // it wants to hear of returns too
+}
 
 // The keys of the suites' market.
 const (
@@ -105,6 +108,9 @@ func (c *Config) Text() string {
 	}
 	for _, a := range c.Affiliates {
 		add("  %s:\n    name: %s\n    postbacks:\n      - {on: lead.sold, url: \"%s\"}", a.ID, a.ID, a.URL+"?"+world.NoticeQuery)
+		if a.Returns {
+			add("      - {on: lead.returned, url: \"%s\"}", a.URL+"?"+world.NoticeQuery)
+		}
 	}
 	add("offers:\n  auto:\n    landing: \"https://quotes.example.com/auto?from=vendue\"\n    attribution: {model: last_touch, window: 30d}\n    commission: {percent: 25, of: payout, paid_by: seller}")
 	return w.String()

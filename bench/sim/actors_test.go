@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
@@ -231,7 +230,7 @@ func (i *intruder) ask() (all []world.Answer, err error) {
 		reply, e := i.client.Fetch("/v1/leads/"+a.LeadID, a.Intake.Key)
 		err = errors.Join(err, e)
 		a.Now = verdictOf(&reply)
-		if first := i.finals[key]; first != "" && e == nil && strings.Contains(first, `"rejected"`) && first != string(reply.Body) {
+		if first := i.finals[key]; first != "" && e == nil && a.Told.Status == "rejected" && first != string(reply.Body) {
 			i.faults = append(i.faults, fmt.Sprintf("I3: lead %s was %s and is %s", a.LeadID, first, reply.Body))
 		}
 		all = append(all, *a)

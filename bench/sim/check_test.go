@@ -52,6 +52,9 @@ type auditLeg struct {
 	state   exchange.Outcome // None: in flight
 	test    bool
 	at      int64
+	soldAt  int64
+
+	returned bool
 }
 
 // taken tells whether the leg's buyer has the lead, or may.
@@ -62,7 +65,7 @@ func (l *auditLeg) taken() bool {
 func newAudit(w *scene) (*audit, error) {
 	zone, err := time.LoadLocation("America/New_York")
 	a := &audit{
-		zone: zone, witness: w.witness, tally: w.tally, steady: w.tally.count(turnNames[stepClock])+w.tally.count("clock set while down") == 0,
+		zone: zone, witness: w.witness, tally: w.tally, steady: w.steady(),
 		contracts: make(map[exchange.ContractID]*contract), booked: make(map[string]bool), settledLast: make(map[string]bool),
 		limits: make(map[exchange.CapID]limit), used: make(map[capWindow]*usage),
 		facts: make(map[exchange.LeadID]*exchange.LeadFacts), legs: make(map[exchange.LeadID][]*auditLeg),
@@ -97,15 +100,17 @@ func (a *audit) entry(e exchange.Entry) {
 	case *exchange.PostStarted:
 		a.started(e, ev)
 	case *exchange.PostEnded:
-		a.ended(ev.LeadID, ev.Attempt, ev.Outcome, false)
+		a.ended(e, ev.LeadID, ev.Attempt, ev.Outcome)
 	case *exchange.LegSettled:
 		outcome := exchange.OutcomeRejected
 		if ev.Accepted {
 			outcome = exchange.OutcomeAccepted
 		}
 		a.settlement(e, ev)
-		a.ended(ev.LeadID, ev.Attempt, outcome, true)
+		a.ended(e, ev.LeadID, ev.Attempt, outcome)
 		a.last(ev)
+	case *exchange.LegGivenBack:
+		a.givenBack(e, ev)
 	}
 }
 
@@ -164,7 +169,8 @@ func (a *audit) person(e exchange.Entry, ev *exchange.PostStarted, facts *exchan
 	}
 	for _, other := range a.people[facts.Person] {
 		for _, leg := range a.legs[other] {
-			if leg.taken() && (leg.started.Sale == exchange.SaleExclusive || leg.started.Buyer == ev.Buyer) {
+			// Who gave a person back is not sold it again; everybody else may be.
+			if leg.taken() && (leg.started.Sale == exchange.SaleExclusive && !leg.returned || leg.started.Buyer == ev.Buyer) {
 				a.wrong("event %d: lead %s is sent while lead %s of the same person is %s with %s", e.Seq, ev.LeadID, other, leg.state, leg.started.Contract)
 			}
 		}
@@ -209,7 +215,8 @@ func (a *audit) usage(h exchange.Hold) *usage {
 	return a.used[k]
 }
 
-func (a *audit) ended(lead exchange.LeadID, attempt uint16, outcome exchange.Outcome, settled bool) {
+func (a *audit) ended(e exchange.Entry, lead exchange.LeadID, attempt uint16, outcome exchange.Outcome) {
+	_, settled := e.Event.(*exchange.LegSettled)
 	legs := a.legs[lead]
 	if attempt < 1 || int(attempt) > len(legs) {
 		a.wrong("I2: attempt %d of lead %s ends and never started", attempt, lead)
@@ -219,7 +226,7 @@ func (a *audit) ended(lead exchange.LeadID, attempt uint16, outcome exchange.Out
 	if was := leg.state; was != exchange.OutcomeNone && (was != exchange.OutcomeUnknown || !settled) {
 		a.wrong("attempt %d of lead %s ends as %s after %s", attempt, lead, outcome, was)
 	}
-	leg.state = outcome
+	leg.state, leg.soldAt = outcome, e.At
 	if outcome == exchange.OutcomeUnknown || leg.test {
 		return
 	}
@@ -234,7 +241,7 @@ func (a *audit) ended(lead exchange.LeadID, attempt uint16, outcome exchange.Out
 
 // last notes a settlement that ended a lead of the seller who has a webhook.
 func (a *audit) last(ev *exchange.LegSettled) {
-	if ev.Status != exchange.LeadSold && ev.Status != exchange.LeadRejected {
+	if ev.Status == exchange.LeadOpen || ev.Status == exchange.LeadPending {
 		return
 	}
 	for _, leg := range a.legs[ev.LeadID] {

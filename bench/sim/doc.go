@@ -2,7 +2,7 @@
 // simulated sellers, buyers and trackers, over a network and on a disk in
 // memory. A seed picks the market, the traffic and what goes wrong: manners,
 // broken connections, disk errors, power losses at the worst instants, reloads,
-// restarts, callbacks that come twice, late or wrong. After each run everyone's
+// restarts, callbacks and returns that come twice, late or wrong. After each run everyone's
 // books are compared and the invariants of DESIGN.md checked.
 //
 // It holds only tests. A seed fixes what is drawn, not the order in which

@@ -63,9 +63,11 @@ type contract struct {
 	where       string
 	onUnknown   string
 	paused      bool
-	status      string // how often it may be asked what became of a post; "": it cannot
-	idempotent  bool   // it takes a second post as the first
-	settle      string // what a doubt counts as after a while; "": it stays
+	status      string        // how often it may be asked what became of a post; "": it cannot
+	idempotent  bool          // it takes a second post as the first
+	settle      string        // what a doubt counts as after a while; "": it stays
+	frees       bool          // a return frees its caps
+	within      time.Duration // how long it takes returns; 0: longer than a run
 	pingMs      int
 	postMs      int
 }
@@ -123,6 +125,7 @@ func newPlan(seed uint64) *plan {
 	}
 	p.contracts[0].price, p.contracts[0].paused = 0, false // somebody is pinged
 	p.drawShared(seed)
+	p.drawReturns(seed)
 	p.tree = drawTree(rand.New(rand.NewPCG(seed, 0x74726565)), p.contracts)
 	for range 1 + r.IntN(2) {
 		p.trackers = append(p.trackers, world.TrackerManner{Flaky: share(r, 0.5), Hang: share(r, 0.2), Down: r.IntN(5) == 0, Delay: delay(r, 200)})
@@ -313,7 +316,7 @@ func (p *plan) config() string {
 		if c.where != "" {
 			k.Lines = append(k.Lines, "where: "+c.where)
 		}
-		k.Lines = append(k.Lines, fmt.Sprintf("paused: %t", c.paused))
+		k.Lines = append(append(k.Lines, fmt.Sprintf("paused: %t", c.paused)), c.returnLines()...)
 		if c.legsMax > 0 {
 			k.Sale, k.Lines = "shared", append(k.Lines, fmt.Sprintf("max_legs: %d", c.legsMax))
 		}
@@ -321,7 +324,7 @@ func (p *plan) config() string {
 	}
 	cfg.Tree = p.tree
 	for i := range p.trackers {
-		cfg.Affiliates = append(cfg.Affiliates, house.Affiliate{ID: affiliate(i), URL: "http://" + trackerAddr(i) + "/postback"})
+		cfg.Affiliates = append(cfg.Affiliates, house.Affiliate{ID: affiliate(i), URL: "http://" + trackerAddr(i) + "/postback", Returns: true})
 	}
 	return cfg.Text()
 }
@@ -332,16 +335,6 @@ func (p *plan) idempotents() map[string]bool {
 		all[p.contracts[i].name] = p.contracts[i].idempotent
 	}
 	return all
-}
-
-// settleOf is what a contract says of its doubts.
-func (p *plan) settleOf(name string) string {
-	for i := range p.contracts {
-		if p.contracts[i].name == name {
-			return p.contracts[i].settle
-		}
-	}
-	return ""
 }
 
 func (p *plan) buyerAddr(name string) string {

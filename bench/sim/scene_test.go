@@ -42,6 +42,7 @@ type scene struct {
 	sellers  []*world.Seller
 	hook     *world.Hook
 	gossip   *gossip
+	returner *returner
 	intruder *intruder
 	callers  *world.Client // of gossip, intruder and the final questions
 	admin    *world.Client
@@ -108,6 +109,7 @@ func (w *scene) open() {
 	}
 	w.callers, w.admin = world.NewClient(publicAddr, w.dial), world.NewClient(adminAddr, w.dial)
 	w.gossip = &gossip{buyers: w.buyers, client: w.callers, admin: w.admin, tally: w.tally, random: rand.New(rand.NewPCG(p.seed, 6)), wrong: make(map[string]bool)}
+	w.returner = newReturner(w)
 	w.intruder = &intruder{seed: p.seed, client: w.callers, tally: w.tally, finals: make(map[string]string), answers: make(map[string]*world.Answer)}
 }
 
@@ -152,6 +154,7 @@ func (w *scene) play() bool {
 		})
 	}
 	talk.Go(func() { w.gossip.run(ctx, w.plan.buyers) })
+	talk.Go(func() { w.returner.run(ctx, w.plan.buyers) })
 	up := w.op.run()
 	traffic.Wait()
 	cancel()
@@ -181,7 +184,8 @@ func (w *scene) rest() {
 	}
 	w.settleDoubts()
 	w.awaitResolver()
-	books := &world.Books{Asked: true, Postbacks: true, Receipts: w.gossip.receipts()}
+	w.returner.giveBack(w)
+	books := &world.Books{Asked: true, Postbacks: true, Reversals: true, Receipts: w.gossip.receipts()}
 	for _, s := range w.sellers {
 		if err := s.Ask(ctx); err != nil {
 			w.wrong("I3: %v", err)
@@ -306,6 +310,7 @@ func (w *scene) compare(books *world.Books, live gjson.Result, hooked map[string
 	w.checkDoubts(audit, false, w.inDoubt[0])
 	w.checkDoubts(audit, true, w.inDoubt[1])
 	w.checkStatuses(books)
+	w.returner.check(books.Journal)
 	w.checkHook(audit, hooked)
 	for _, tr := range w.trackers {
 		books.Notices = append(books.Notices, tr.Notices()...)
@@ -315,10 +320,10 @@ func (w *scene) compare(books *world.Books, live gjson.Result, hooked map[string
 	for i := range r.Faults {
 		w.wrong("books: %s", r.Faults[i].String())
 	}
-	w.faults = slices.Concat(w.faults, audit.faults, w.gossip.faults, w.intruder.faults, w.witness.late)
+	w.faults = slices.Concat(w.faults, audit.faults, w.gossip.faults, w.returner.faults, w.intruder.faults, w.witness.late)
 	for kind, n := range map[string]int{
 		"leads checked": r.Leads, "leads sold": r.Sold, "attempts": audit.attempts, "events": r.Events, "legs left in doubt": r.DoubtLegs, "test attempts": audit.tests, "receipts": r.Receipts,
-		"credits": r.Brought, "postbacks": r.Notices, "answers timed": w.witness.asked, "leads never answered": r.Unanswered,
+		"legs given back": r.Returned, "credits": r.Brought, "postbacks": r.Notices, "answers timed": w.witness.asked, "leads never answered": r.Unanswered,
 	} {
 		w.tally.add(kind, n)
 	}

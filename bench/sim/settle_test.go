@@ -24,12 +24,7 @@ const importMax = 30
 
 // stranger has a buyer speak of another's lead. Nobody may take its word.
 func (g *gossip) stranger(r *world.Receipt, names []string) {
-	var other string
-	for _, name := range names {
-		if name != r.Buyer {
-			other = name
-		}
-	}
+	other := otherThan(r.Buyer, names)
 	g.tally.add("callback of another buyer", 1)
 	reply, err := g.client.Post("/v1/buyers/outcome", house.BuyerKey(other), "", verdictOn(r))
 	inFlight := reply.Status == 409 && reply.RetryAfter != "" // said before anyone looks whose lead it is
@@ -154,7 +149,7 @@ func (w *scene) awaitResolver() {
 				open++
 				continue
 			}
-			if c := d.Get("contract").Str; byItself[c] && (strings.Contains(w.plan.settleOf(c), "assume") || w.buyers[d.Get("buyer").Str].Booked(bid)) {
+			if c := d.Get("contract").Str; byItself[c] && (strings.Contains(w.plan.contract(c).settle, "assume") || w.buyers[d.Get("buyer").Str].Booked(bid)) {
 				open++
 			}
 		}
@@ -277,7 +272,10 @@ func (w *scene) checkHook(a *audit, now map[string]string) {
 		lead, kind, _ := strings.Cut(id, "-")
 		told[lead] = true
 		for _, body := range bodies {
-			if kind != "settled" || body != now[lead] {
+			switch {
+			case kind != "settled" || body != bodies[0]:
+				w.wrong("I8: notice %s said %s, and then %s", id, bodies[0], body)
+			case body != now[lead] && !a.returned(lead): // a notice tells how the lead stood when it was settled
 				w.wrong("I8: notice %s said %s; the seller reads %s", id, body, now[lead])
 			}
 		}

@@ -57,6 +57,7 @@ func kinds() []string {
 		"disk error at a write", "disk error at a sync", "dial refused", "dial hung", "connection reset", "kept connection closed", "caller cut",
 		"callback", "wrong callback", "callback of another buyer", "operator's word", "wrong operator's word", "buyer's list", "contradicted",
 		"repeated request", "postbacks", "webhook notices", "legs left in doubt", "caps recounted", "test attempts", "shared by several",
+		"return taken", "return repeated", "return asked twice at once", "return of another buyer's leg", "late return refused", "return that frees caps", "returned by buyer", "returned by operator",
 	})
 	for _, method := range methods {
 		all = append(all, "tier by "+method)

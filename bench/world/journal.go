@@ -3,6 +3,8 @@ package world
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -28,6 +30,7 @@ type journalClick struct {
 // JournalLead is one lead in the journal.
 type JournalLead struct {
 	ID, Status, Reason string
+	PingID             string
 	Seller, Campaign   string
 	Test               bool
 	Affiliate, Offer   string // as the source named them
@@ -48,10 +51,16 @@ type JournalLeg struct {
 	Settled         string // accepted or rejected, once an unknown was resolved
 	By              string // who settled it
 	Conflicts       int
+	Returns         int  // how often the buyer gave it back: once at most
+	Freed           bool // a return gave its caps their places back
+	Unsold          bool // it was given back and was not sold
 }
 
 // Accepted tells whether the leg stands as sold.
 func (l *JournalLeg) Accepted() bool { return l.Outcome == "accepted" || l.Settled == "accepted" }
+
+// Returned tells whether the buyer gave the leg back.
+func (l *JournalLeg) Returned() bool { return l.Returns > 0 }
 
 // Doubt tells whether the buyer may have the lead.
 func (l *JournalLeg) Doubt() bool {
@@ -131,7 +140,7 @@ func (j *Journal) add(line gjson.Result) error {
 	case "lead_refused":
 		lead := j.lead(line, line.Get("lead"))
 		lead.Status, lead.Reason = "rejected", line.Get("reason").String()
-	case "post_ended", "leg_settled", "conflict":
+	case "post_ended", "leg_settled", "leg_returned", "conflict":
 		return j.moved(line, kind)
 	case "offer_set":
 		j.offers[line.Get("offer").String()] = true
@@ -147,7 +156,7 @@ func (j *Journal) add(line gjson.Result) error {
 func (j *Journal) lead(line, facts gjson.Result) *JournalLead {
 	id := line.Get("lead_id").String()
 	lead := &JournalLead{
-		ID: id, Seller: facts.Get("seller").String(), Campaign: facts.Get("campaign").String(), Test: facts.Get("test").Bool(),
+		ID: id, PingID: facts.Get("ping_id").String(), Seller: facts.Get("seller").String(), Campaign: facts.Get("campaign").String(), Test: facts.Get("test").Bool(),
 		Affiliate: facts.Get("source.affiliate").String(), Offer: facts.Get("source.offer").String(), ClickID: facts.Get("source.click_id").String(),
 	}
 	j.Leads[id] = lead
@@ -195,6 +204,11 @@ func (j *Journal) moved(line gjson.Result, kind string) error {
 		if line.Get("accepted").Bool() {
 			leg.Settled = "accepted"
 		}
+	case "leg_returned":
+		leg.Returns++
+		leg.Unsold = leg.Unsold || !leg.Accepted()
+		leg.Freed = slices.ContainsFunc(line.Get("frees").Array(), func(h gjson.Result) bool { return strings.HasPrefix(h.Get("cap").String(), "contract/") })
+		lead.Reason = ""
 	default:
 		leg.Outcome, leg.Reason = line.Get("outcome").String(), line.Get("reason").String()
 		if leg.Outcome == "accepted" {
@@ -206,21 +220,29 @@ func (j *Journal) moved(line gjson.Result, kind string) error {
 	return nil
 }
 
-// broughtBy returns the affiliate that sales of the lead owe credits, and how
-// many; "" for nobody. A click of ours comes first, then the name in the source.
-// An affiliate needs an offer's terms: the named one's, or those of the only
-// one. A click earns nothing on a sale before it, by the clock of the day.
-func (j *Journal) broughtBy(lead *JournalLead) (affiliate string, sales int) {
-	if click, ok := j.clicks[lead.ClickID]; ok {
-		for i := range lead.Legs {
-			if leg := &lead.Legs[i]; leg.Accepted() && leg.At.After(click.at) {
-				sales++
-			}
+// broughtBy returns the affiliate that sales of the lead owe credits, how many,
+// and how many of these were given back; "" for nobody. A click of ours comes
+// first, then the name in the source. An affiliate needs an offer's terms: the
+// named one's, or those of the only one. A click earns nothing on a sale before it, by the clock of the day.
+func (j *Journal) broughtBy(lead *JournalLead) (affiliate string, sales, returned int) {
+	click, clicked := j.clicks[lead.ClickID]
+	switch {
+	case clicked:
+		affiliate = click.affiliate
+	case lead.Offer == "" && len(j.offers) != 1:
+		return "", 0, 0
+	default:
+		affiliate = lead.Affiliate
+	}
+	for i := range lead.Legs {
+		leg := &lead.Legs[i]
+		if !leg.Accepted() || clicked && !leg.At.After(click.at) {
+			continue
 		}
-		return click.affiliate, sales
+		sales++
+		if leg.Returned() {
+			returned++
+		}
 	}
-	if lead.Offer == "" && len(j.offers) != 1 {
-		return "", 0
-	}
-	return lead.Affiliate, lead.sales()
+	return affiliate, sales, returned
 }

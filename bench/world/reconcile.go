@@ -32,6 +32,10 @@ const (
 	CreditCount      Class = "credit_count"      // the house counts other credits than the sales that affiliates brought
 	CapPassed        Class = "cap_passed"        // more leads than a cap allows
 	JournalGap       Class = "journal_gap"       // the journal's sequence is not one by one
+	ReturnTwice      Class = "return_twice"      // one leg given back more than once
+	ReturnUnsold     Class = "return_unsold"     // a leg given back that was not sold
+	ReturnUntold     Class = "return_untold"     // the seller reads another standing of a leg than its return
+	CreditKept       Class = "credit_kept"       // a leg given back, and its affiliate did not hear of it
 	TestWithMoney    Class = "test_with_money"   // a test lead fired a postback
 )
 
@@ -59,6 +63,7 @@ type Books struct {
 
 	Asked      bool            // every lead was asked for at the end: Answer.Now counts
 	Postbacks  bool            // postbacks are configured for every affiliate and had time to arrive
+	Reversals  bool            // and those of returns too
 	Idempotent map[string]bool // contracts that may be sent a leg again: they take it as the same
 	Caps       map[string]int  // most leads by contract over the whole run
 	Credits    int             // what the house counts; below zero: not known
@@ -70,8 +75,9 @@ type Books struct {
 type Report struct {
 	Leads, Told, Sold, Rejected, Pending, Unanswered int // by the sellers' last answers
 	SaleLegs, DoubtLegs, RejectedLegs, Undelivered   int // by the journal
+	Returned                                         int // of the sale legs
 	Receipts, Accepting                              int // by the buyers
-	Brought, Credits, Notices, Conversions           int // sales that affiliates brought; what the house credits; what the trackers got
+	Brought, Credits, Notices, Conversions           int // sales that affiliates brought, less returns; what the house credits; what the trackers got
 	Events                                           int
 	Revenue, Payout, Margin, Commission              exchange.Money
 	Faults                                           []Disagreement
@@ -194,27 +200,45 @@ func (r *Report) answer(b *Books, a *Answer, told map[string]*Answer) {
 		return
 	}
 	if b.Asked {
-		r.stands(a)
+		r.stands(a, lead)
+		r.standsBack(lead, &a.Now)
 	}
 	for _, v := range []*Verdict{&a.Told, &a.Now} {
 		r.verdict(lead, v)
 	}
 }
 
-// stands checks that the lead can be asked for, and that a final answer stayed.
-func (r *Report) stands(a *Answer) {
+// stands checks that the lead can be asked for, and that a final answer stayed, but for what was given back.
+func (r *Report) stands(a *Answer, lead *JournalLead) {
+	var back exchange.Money
+	for i := range lead.Legs {
+		if lead.Legs[i].Returned() {
+			back += lead.Legs[i].Payout
+		}
+	}
+	soldStays := a.Now.Status == "sold" || back > 0 && (a.Now.Status == "returned" || a.Now.Status == "pending")
 	switch {
 	case a.Now.HTTP == 0 || a.Now.HTTP >= 400:
 		r.fault(LeadLost, a.LeadID, "asked for, status %d", a.Now.HTTP)
-	case a.Told.Status == "sold" && (a.Now.Status != "sold" || a.Now.Price < a.Told.Price),
-		a.Told.Status == "rejected" && a.Now.Status != "rejected":
+	case a.Told.Status == "sold" && (!soldStays || a.Now.Price < a.Told.Price-back),
+		(a.Told.Status == "rejected" || a.Told.Status == "returned") && a.Now.Status != a.Told.Status:
 		r.fault(ToldChanged, a.LeadID, "told %s at %s, now %s at %s", a.Told.Status, a.Told.Price, a.Now.Status, a.Now.Price)
+	}
+}
+
+// standsBack checks that the legs told as given back are those that were.
+func (r *Report) standsBack(lead *JournalLead, now *Verdict) {
+	for i := range now.Legs {
+		theirs := &now.Legs[i]
+		if leg := lead.leg(legNumber(theirs.BidID)); leg != nil && leg.Returned() != (theirs.Status == "returned") {
+			r.fault(ReturnUntold, lead.ID, "leg %s reads as %s; returns of it: %d", theirs.BidID, theirs.Status, leg.Returns)
+		}
 	}
 }
 
 // verdict checks each leg told as sold against the journal.
 func (r *Report) verdict(lead *JournalLead, v *Verdict) {
-	if v.Status != "sold" {
+	if v.Status != "sold" && v.Status != "returned" {
 		return
 	}
 	var sum exchange.Money
@@ -232,7 +256,7 @@ func (r *Report) verdict(lead *JournalLead, v *Verdict) {
 			r.fault(ToldOtherPrice, lead.ID, "told %s for leg %s; the journal's payout is %s", theirs.Price, theirs.BidID, leg.Payout)
 		}
 	}
-	if sum != v.Price || sum == 0 {
+	if sum != v.Price || (sum == 0) != (v.Status == "returned") {
 		r.fault(ToldOtherPrice, lead.ID, "told %s in all; its sold legs sum to %s", v.Price, sum)
 	}
 }
@@ -247,13 +271,22 @@ func (r *Report) lead(lead *JournalLead, told *Answer, receipts map[legKey]*Rece
 		if taken && leg.Sale != "shared" && !leg.Continues {
 			exclusive++
 		}
-		if taken && !lead.Test {
+		if taken && !lead.Test && !leg.Freed {
 			held[leg.Contract]++
+		}
+		switch {
+		case leg.Returns > 1:
+			r.fault(ReturnTwice, lead.ID, "leg %d was given back %d times", leg.Leg, leg.Returns)
+		case leg.Unsold:
+			r.fault(ReturnUnsold, lead.ID, "%s gave leg %d back, which was not sold", leg.Contract, leg.Leg)
 		}
 		switch {
 		case leg.Accepted():
 			sold = true
 			r.SaleLegs++
+			if leg.Returned() {
+				r.Returned++
+			}
 			if (receipt == nil || !receipt.Accepted) && !leg.assumed() {
 				r.fault(SaleUnreceived, lead.ID, "the journal says that %s accepted leg %d; its receipts do not", leg.Contract, leg.Leg)
 			}
@@ -279,7 +312,7 @@ func (r *Report) money(lead *JournalLead, leg *JournalLeg) {
 	if margin < 0 || leg.Payout <= 0 {
 		r.fault(MoneyWrong, lead.ID, "leg %d: bid %s, payout %s", leg.Leg, leg.Bid, leg.Payout)
 	}
-	if lead.Test {
+	if lead.Test || leg.Returned() {
 		return
 	}
 	r.Revenue += leg.Bid
@@ -310,55 +343,84 @@ func (r *Report) credits(b *Books, ids []string) {
 	r.Conversions = len(distinct)
 	for _, id := range ids {
 		lead := b.Journal.Leads[id]
-		affiliate, sales := b.Journal.broughtBy(lead)
-		due := 0
+		affiliate, sales, returned := b.Journal.broughtBy(lead)
+		d := due{affiliate: affiliate}
 		if affiliate != "" && !lead.Test {
-			due = sales
+			d.sales, d.returned = sales, returned
 		}
-		r.Brought += due
-		r.notices(b, lead, affiliate, due, byLead[id])
+		r.Brought += d.sales - d.returned
+		r.notices(b, lead, d, byLead[id])
 	}
 	if b.Credits >= 0 && b.Credits != r.Brought {
-		r.fault(CreditCount, "", "the house counts %d credits; affiliates brought %d sales", b.Credits, r.Brought)
+		r.fault(CreditCount, "", "the house counts %d credits; affiliates brought %d sales that stand", b.Credits, r.Brought)
 	}
 }
 
-// notices checks the postbacks of one lead, of which due sales earn credit.
-func (r *Report) notices(b *Books, lead *JournalLead, affiliate string, due int, notices []*Notice) {
+// due is what an affiliate is to hear of a lead.
+type due struct {
+	affiliate       string
+	sales, returned int
+}
+
+// eventReturned is the event of a postback that takes a sale back.
+const eventReturned = "lead.returned"
+
+// notices checks the postbacks of one lead.
+func (r *Report) notices(b *Books, lead *JournalLead, d due, notices []*Notice) {
 	switch {
 	case lead.Test && len(notices) > 0:
 		r.fault(TestWithMoney, lead.ID, "a test lead fired %d postbacks", len(notices))
 		return
-	case due == 0 && len(notices) > 0:
+	case d.sales == 0 && len(notices) > 0:
 		r.fault(CreditUnearned, lead.ID, "%d postbacks, and no affiliate sold it", len(notices))
 		return
 	}
-	told := make(map[string]*Notice, due)
+	told, back := make(map[string]*Notice, d.sales), make(map[string]*Notice, d.returned)
 	for _, n := range notices {
-		first := told[n.Conversion]
+		firsts := told
+		if n.Event == eventReturned {
+			firsts = back
+		}
+		first := firsts[n.Conversion]
 		if first == nil {
-			told[n.Conversion] = n
-			r.commission(b, lead, affiliate, n)
+			firsts[n.Conversion] = n
+			r.commission(b, lead, d.affiliate, n)
 		} else if n.Amount != first.Amount {
 			r.fault(CreditTwice, lead.ID, "conversion %s told at %s and at %s", n.Conversion, first.Amount, n.Amount)
 		}
 	}
 	switch {
-	case len(told) > due:
-		r.fault(CreditTwice, lead.ID, "%d sales told as %d conversions", due, len(told))
-	case len(told) < due && b.Postbacks:
-		r.fault(CreditMissing, lead.ID, "affiliate %s brought %d sales, and %d conversions were told", affiliate, due, len(told))
+	case len(told) > d.sales:
+		r.fault(CreditTwice, lead.ID, "%d sales told as %d conversions", d.sales, len(told))
+	case len(told) < d.sales && b.Postbacks:
+		r.fault(CreditMissing, lead.ID, "affiliate %s brought %d sales, and %d conversions were told", d.affiliate, d.sales, len(told))
+	}
+	r.takenBack(b, lead, d, told, back)
+}
+
+// takenBack checks that each return was told once, under the sale's own id and at its amount.
+func (r *Report) takenBack(b *Books, lead *JournalLead, d due, told, back map[string]*Notice) {
+	switch {
+	case len(back) > d.returned:
+		r.fault(CreditTwice, lead.ID, "%d returns told as %d conversions", d.returned, len(back))
+	case len(back) < d.returned && b.Reversals:
+		r.fault(CreditKept, lead.ID, "%d legs were given back, and %d conversions were told to be", d.returned, len(back))
+	}
+	for id, n := range back {
+		if sale := told[id]; sale != nil && n.Amount != -sale.Amount || sale == nil && b.Postbacks {
+			r.fault(CreditOther, lead.ID, "the return of conversion %s is told at %s", id, n.Amount)
+		}
 	}
 }
 
-// commission checks the first postback of one conversion, and sums its amount.
+// commission checks the first postback of one event of a conversion, and sums its amount.
 func (r *Report) commission(b *Books, lead *JournalLead, affiliate string, n *Notice) {
 	if n.Conversion == "" || n.Affiliate != affiliate {
 		r.fault(CreditOther, lead.ID, "conversion %q for affiliate %q; %s brought it", n.Conversion, n.Affiliate, affiliate)
 	}
 	r.Commission += n.Amount
-	if b.Commission == nil {
-		return
+	if b.Commission == nil || n.Event == eventReturned {
+		return // a return is held against its sale
 	}
 	for i := range lead.Legs {
 		if leg := &lead.Legs[i]; leg.Accepted() && n.Amount == b.Commission(leg.Payout, leg.Bid) {
