@@ -79,7 +79,7 @@ func (l *loader) contract(e entry, b *exchange.Buyer, margin exchange.MarginRule
 		c.MaxBid = l.price(said.ping.opt("max_bid"))
 		wire.Pings = l.pingRules(&said.ping)
 	}
-	p := l.table(t.need("post"), "url", "test_url", "headers", "timeout", "on_unknown", "idempotent")
+	p := l.table(t.need("post"), "url", "test_url", "headers", "timeout", "on_unknown", "idempotent", "at_once")
 	said.post = p
 	if native {
 		if c.Pinged {
@@ -89,7 +89,7 @@ func (l *loader) contract(e entry, b *exchange.Buyer, margin exchange.MarginRule
 	}
 	c.PostTimeout = l.duration(p.opt("timeout"), 3*time.Second, span{time.Millisecond, postMax})
 	c.OnUnknown = exchange.OnUnknown(l.word(p.opt("on_unknown"), 0, "hold", "continue"))
-	c.Idempotent = l.boolean(p.opt("idempotent"))
+	c.Idempotent, c.PostsAtOnce = l.boolean(p.opt("idempotent")), int(l.integer(p.opt("at_once"), 0, 1, whole))
 	l.status(t.opt("status"), &said, &wire)
 	if wire.Dialect = l.dialect(&said, &wire); wire.Dialect != nil {
 		l.spoken(c, wire.Dialect)

@@ -114,6 +114,7 @@ type Contract struct {
 	Margin      MarginRule // of its bids, in the stead of its campaigns'; nil: theirs
 	BidWeight   PPM        // what its bids are ranked at, never what they pay; 0: the whole
 	PostTimeout time.Duration
+	PostsAtOnce int // posts to it that are in flight at most; 0: no bound
 	OnUnknown   OnUnknown
 
 	// How an unknown is resolved when nobody settles it of their own accord.

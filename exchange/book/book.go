@@ -30,6 +30,7 @@ type Book struct {
 	caps atomic.Pointer[[]*capState] // grows only; a handle is a place in it
 	open map[exchange.LeadID][]OpenLeg
 
+	flying flying
 	config string // hash of the last config accepted
 	offers map[exchange.OfferID]exchange.OfferSet
 
@@ -85,7 +86,7 @@ type OpenLeg struct {
 // New returns an empty book.
 func New() *Book {
 	b := &Book{
-		byID: make(map[exchange.CapID]int), open: make(map[exchange.LeadID][]OpenLeg),
+		byID: make(map[exchange.CapID]int), open: make(map[exchange.LeadID][]OpenLeg), flying: make(flying),
 		offers: make(map[exchange.OfferID]exchange.OfferSet), doubts: make(map[LegKey]int64), testDoubts: make(map[LegKey]int64), conflicts: make(map[LegKey]Conflict), evidence: newEvidence(),
 		turns: newTurns(),
 	}
@@ -281,10 +282,12 @@ func (b *Book) start(at int64, ev *exchange.PostStarted) {
 		}
 		c.publish()
 	}
-	b.open[ev.LeadID] = append(legs, OpenLeg{
+	legs = append(legs, OpenLeg{
 		LeadID: ev.LeadID, Attempt: ev.Attempt, Contract: ev.Contract, Buyer: ev.Buyer, Bid: ev.Bid,
 		Sale: ev.Sale, OnUnknown: ev.OnUnknown, Holds: ev.Holds, Turn: ev.Turn, Since: at, Test: b.evidence.isTest(ev),
 	})
+	b.open[ev.LeadID] = legs
+	b.flying.add(&legs[len(legs)-1], 1)
 }
 
 // mustFind returns the place of an open attempt.
@@ -298,6 +301,7 @@ func (b *Book) mustFind(lead exchange.LeadID, attempt uint16) int {
 
 func (b *Book) doubt(lead exchange.LeadID, attempt uint16) {
 	leg := &b.open[lead][b.mustFind(lead, attempt)]
+	b.flying.add(leg, -1)
 	leg.Unknown = true
 	b.addDoubt(leg)
 }
@@ -320,6 +324,7 @@ func (b *Book) close(lead exchange.LeadID, attempt uint16, commit bool) {
 	if !commit {
 		b.turns.giveBack(leg.Contract, leg.Turn)
 	}
+	b.flying.add(leg, -1)
 	if leg.Unknown {
 		b.dropDoubt(leg)
 	}

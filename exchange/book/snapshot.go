@@ -156,6 +156,7 @@ func Restore(data []byte) (b *Book, err error) {
 			return nil, err
 		}
 		b.open[leg.LeadID] = append(b.open[leg.LeadID], leg)
+		b.flying.add(&leg, 1)
 		if sl.Campaign != "" {
 			b.evidence.campaigns[leg.LeadID] = sl.Campaign
 		}

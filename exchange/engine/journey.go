@@ -340,6 +340,9 @@ func (j *journey) admit(c *candidate, now time.Time) (exchange.Reason, []exchang
 	if j.facts.Test {
 		return exchange.ReasonNone, nil
 	}
+	if most := c.contract.PostsAtOnce; most > 0 && j.e.book.InFlight(c.contract.ID) >= most {
+		return exchange.ReasonConcurrency, nil
+	}
 	holds := j.holds(c, now)
 	if i, ok := j.e.book.CanHold(holds); !ok {
 		return j.fullReason(c, holds[i].Cap), nil

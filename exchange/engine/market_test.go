@@ -30,7 +30,7 @@ const (
 //	buyer NAME [prepaid=OPENING cap=.. phones=N,..]         (phones that must not be sold to it; of a contract likewise)
 //	suppress phones=N,..                   (whom nobody may be sold)
 //	contract NAME buyer=B (price=P [shared_price=P] | bid=A[/SHARED][,A..]) [post=O[,O..] timeout= ping_timeout= takes= post_takes= expires= on_unknown=continue weight=90% sale=shared|any legs=N returns=24h return_reasons=w[,w..] return_frees paused cap=.. state=AZ]
-//	         [status=V[,V..] every= status_takes= token idempotent settle=sold|unsold/AFTER]
+//	         [status=V[,V..] every= status_takes= token idempotent at_once=N settle=sold|unsold/AFTER]
 //	tier auction|expected|priority|round_robin|weighted CONTRACT[:WEIGHT]...    (expected: an auction by what bids are worth)
 //	tree NAME                                     (of the campaigns and tiers that follow)
 //	duplicate WITHIN [buyer]
@@ -359,6 +359,8 @@ func readContract(m *exchange.Market, c *exchange.Contract, script *contractScri
 			script.statusTakes = mustDuration(value)
 		case "token":
 			c.StatusToken = true
+		case "at_once":
+			c.PostsAtOnce = mustInt(value)
 		case "idempotent":
 			c.Idempotent = true
 		case "settle":
