@@ -24,7 +24,7 @@ type Explained struct {
 	Contracts []Said   `json:"contracts"`        // those that were asked, or might have been
 	Others    []Said   `json:"others"`           // the rest, counted by reason
 	Asked     *Said    `json:"asked,omitempty"`  // the contract asked about, where it is none of Contracts
-	Attempts  []string `json:"attempts"`         // to post the lead, in order
+	Attempts  []string `json:"attempts"`         // to post the lead, in order, and then what came back
 	Notes     []string `json:"notes"`            // what the words above cannot know
 }
 
@@ -57,13 +57,9 @@ func (x *Explainer) Find(id string) (*exchange.Auction, exchange.LeadID, error) 
 	ping, isPing := x.Minter.ParsePing(id)
 	switch {
 	case isLead:
-		var view exchange.LeadView
-		entries, err := x.Store.LeadEntries(lead, nil)
+		view, err := x.view(lead)
 		if err != nil {
 			return nil, lead, err
-		}
-		for _, e := range entries {
-			view.Apply(e)
 		}
 		ping = view.Facts.PingID
 	case isPing:
@@ -125,7 +121,26 @@ func (x *Explainer) Explain(a *exchange.Auction, lead exchange.LeadID, contract 
 		}
 		out.Attempts = append(out.Attempts, text)
 	}
+	if err != nil || lead.IsZero() {
+		return out, err
+	}
+	view, err := x.view(lead)
+	for i := range view.Legs {
+		if leg := &view.Legs[i]; leg.Status == exchange.LegReturned {
+			out.Attempts = append(out.Attempts, fmt.Sprintf("attempt %d to %s: given back %s after the sale, %s; nobody owes its %s or gets its %s",
+				leg.Attempt, leg.Contract, time.Duration(leg.ReturnedAt-leg.SoldAt).Round(time.Second), leg.ReturnReason, leg.Bid, leg.Payout))
+		}
+	}
 	return out, err
+}
+
+// view is how a lead stands by the journal.
+func (x *Explainer) view(lead exchange.LeadID) (view exchange.LeadView, err error) {
+	entries, err := x.Store.LeadEntries(lead, nil)
+	for _, e := range entries {
+		view.Apply(e)
+	}
+	return view, err
 }
 
 func b2i(b bool) int {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,4 +116,51 @@ func TestExplain(t *testing.T) {
 		}
 		return strings.ReplaceAll(out.String(), a.PingID.String(), "PING")
 	})
+}
+
+// TestExplainTellsReturns explains a lead that its buyer gave back.
+func TestExplainTellsReturns(t *testing.T) {
+	s, err := store.Open(store.Config{Dir: t.TempDir(), Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	minter, err := exchange.NewMinter(s.IDKey(), 0, func() uint64 { return 1 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 11, 20, 15, 0, 0, 0, time.UTC)
+	a := &exchange.Auction{PingID: minter.Ping(at), At: at, Campaign: "c", Candidates: []exchange.Candidate{{Name: "west", Leg: 1, Bid: 20 * exchange.Micro, Payout: 16 * exchange.Micro}}}
+	lead := minter.Lead(at)
+	s.Tape().Record(a)
+	s.Tape().RecordAttempt(&store.Attempt{LeadID: lead, At: at, Number: 1, Contract: "west", Outcome: exchange.OutcomeAccepted, Elapsed: time.Second})
+	s.Tape().Flush()
+	for i, ev := range []exchange.Event{
+		&exchange.PostStarted{LeadID: lead, Attempt: 1, Lead: &exchange.LeadFacts{PingID: a.PingID, Campaign: "c", Currency: "USD"}, Leg: 1, Contract: "west", Buyer: "a", Bid: 20 * exchange.Micro, Payout: 16 * exchange.Micro},
+		&exchange.PostEnded{LeadID: lead, Attempt: 1, Outcome: exchange.OutcomeAccepted, Status: exchange.LeadSold},
+		&exchange.LegGivenBack{LeadID: lead, Attempt: 1, Campaign: "c", Contract: "west", Buyer: "a", Bid: 20 * exchange.Micro, Payout: 16 * exchange.Micro, Reason: "wrong_number", By: exchange.SettledByBuyer, Status: exchange.LeadReturned},
+	} {
+		_, ticket, err := s.Append(at.Add(time.Duration(i)*time.Hour).UnixNano(), ev)
+		if err == nil {
+			err = ticket.Wait()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	x := Explainer{Store: s, Minter: minter}
+	for _, id := range []string{a.PingID.String(), lead.String()} {
+		found, of, err := x.Find(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		why, err := x.Explain(found, of, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"attempt 1 to west: accepted after 1s", "attempt 1 to west: given back 1h0m0s after the sale, wrong_number; nobody owes its 20.00 or gets its 16.00"}
+		if !slices.Equal(why.Attempts, want) {
+			t.Errorf("by %s: got %q, want %q", id, why.Attempts, want)
+		}
+	}
 }

@@ -24,7 +24,8 @@ func explainCommand() *cobra.Command {
 		Use:   "explain (--config FILE --lead FILE.json | --data DIR --ping ID [--contract NAME] [--config FILE])",
 		Short: "Tell which contracts could see a lead, and why the others not; or what was decided of one, and why",
 		Long: "Tell which contracts could see a lead, and why the others not: a line per contract, NAME eligible, or\n" +
-			"NAME REASON detail. FILE.json is a ping's or direct's body. Nothing is asked or sent; caps count as empty.\n\n" +
+			"NAME REASON detail. FILE.json is a ping's or direct's body; a direct's is looked for on suppression lists too. Nothing is asked or\n" +
+			"sent; caps count as empty.\n\n" +
 			"With --data, tell from the tape what was asked, bid and decided for a ping_id or lead_id: why the winner won, what came of each\n" +
 			"contract with the numbers behind it, and the rest counted by reason. --contract asks about one that was not asked; where no\n" +
 			"daemon holds DIR, that needs --config.",
@@ -89,6 +90,7 @@ func explain(w io.Writer, config, leadFile string, now time.Time) error {
 		Lead: &exchange.Lead{Vertical: req.Campaign.Vertical, Values: req.Values}, Now: now, Zone: cfg.Market.Zone,
 		Sale: req.Sale, Test: req.Test, Named: req.Consent.NamedBuyers, Caps: noCaps{},
 	}
+	suspect := suspectOf(cfg.Market, text, req)
 	seen := make(map[exchange.ContractID]bool)
 	for _, tier := range req.Campaign.Tree.Tiers {
 		for _, c := range tier.Contracts {
@@ -99,6 +101,8 @@ func explain(w io.Writer, config, leadFile string, now time.Time) error {
 			verdict := "eligible"
 			if reason, detail := tree.Why(c, &query); reason != exchange.ReasonNone {
 				verdict = reason.String() + " " + detail
+			} else if list := listOf(c, req, suspect); list != "" {
+				verdict = exchange.ReasonSuppressed.String() + " on a suppression list of " + list
 			}
 			if err := tell(w, "%s %s\n", c.ID, verdict); err != nil {
 				return err
@@ -106,6 +110,28 @@ func explain(w io.Writer, config, leadFile string, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// suspectOf is whom the lead is of: nobody, where it is not whole or a test.
+func suspectOf(m *exchange.Market, text string, req *api.ParsedLead) *exchange.Suspect {
+	whole, err := api.ParseWholeLead(m, text)
+	if err != nil || req.Test {
+		return &exchange.Suspect{}
+	}
+	return exchange.SuspectOf(&exchange.Lead{Vertical: req.Campaign.Vertical, Values: whole.Values})
+}
+
+// listOf says on whose suppression list a person stands that a contract must not be sold, "" if on none.
+func listOf(c *exchange.Contract, req *api.ParsedLead, who *exchange.Suspect) string {
+	switch {
+	case exchange.Suppresses(req.Campaign.Vertical.Suppress, who):
+		return "vertical " + string(req.Campaign.Vertical.ID) + ", which nobody is sold"
+	case exchange.Suppresses(c.Buyer.Suppress, who):
+		return "buyer " + string(c.Buyer.ID)
+	case exchange.Suppresses(c.Suppress, who):
+		return "the contract"
+	}
+	return ""
 }
 
 func readBounded(path string) (string, error) {
