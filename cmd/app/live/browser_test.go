@@ -55,6 +55,7 @@ func TestPageInChromium(t *testing.T) {
 	if corners := strings.Count(path, "L") + 1; corners != 240 || strings.Contains(path, "NaN") {
 		t.Errorf("the plot of sold leads has %d corners: expected 240, two for each of 120 steps", corners)
 	}
+	asksWhy(ctx, t)
 	takePictures(ctx, t)
 
 	for _, width := range []int64{800, 1280} {
@@ -287,7 +288,11 @@ func serve(t *testing.T, l *Live) (address string, stop func()) {
 		t.Fatal(err)
 	}
 	server := &fasthttp.Server{SecureErrorLogMessage: true, CloseOnShutdown: true, Handler: func(ctx *fasthttp.RequestCtx) {
-		if !l.Handle(ctx) {
+		switch {
+		case l.Handle(ctx):
+		case string(ctx.Path()) == "/api/explain/"+explainedPing && string(ctx.QueryArgs().Peek("contract")) == "asleep":
+			ctx.SetBodyString(explainedBody)
+		default:
 			ctx.SetStatusCode(fasthttp.StatusNotFound)
 		}
 	}}
