@@ -32,6 +32,13 @@ func (b *bodies) take(n int) bool {
 	return false
 }
 
+// give gives back what a connection has booked. b is nil if nothing is counted.
+func (b *bodies) give(booked *atomic.Int64) {
+	if n := booked.Swap(0); n > 0 {
+		b.used.Add(-n)
+	}
+}
+
 // book books what the request at hand has come to, with a read of up to more
 // bytes ahead. A read larger than the server's buffer is one into a body, for
 // all of which there is room already.
@@ -43,22 +50,20 @@ func (c *publicConn) book(more int) error {
 	if more > headerBytes {
 		size += more
 	}
-	b := c.listener.bodies
-	if b == nil || size <= max(bodyFree, c.booked) {
+	b, booked := c.listener.bodies, int(c.booked.Load())
+	if b == nil || size <= max(bodyFree, booked) {
 		return nil
 	}
-	if !b.take(size - c.booked) {
+	if !b.take(size - booked) {
 		c.refused = true
 		return errBodiesFull
 	}
-	c.booked = size
+	c.booked.Store(int64(size))
 	return nil
 }
 
 // unbook forgets the request at hand.
 func (c *publicConn) unbook() {
-	if c.booked > 0 {
-		c.listener.bodies.used.Add(-int64(c.booked))
-	}
-	c.got, c.booked = 0, 0
+	c.listener.bodies.give(&c.booked)
+	c.got = 0
 }

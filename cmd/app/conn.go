@@ -51,9 +51,11 @@ type publicConn struct {
 	gently   bool
 
 	reading, writing lazyDeadline
+	timed            bool // the server has set a deadline for what it writes of the answer at hand
 
-	got, booked int  // bytes of the request at hand, and how many of them are booked
-	refused     bool // there was no room for them
+	got     int          // bytes of the request at hand
+	booked  atomic.Int64 // how many of them are booked; Close may come from elsewhere
+	refused bool         // there was no room for them
 
 	into      []byte // of the read in flight
 	n         int
@@ -79,6 +81,7 @@ func newPublicConn(tcp *net.TCPConn, l *publicListener) (*publicConn, error) {
 // Read reads by the deadline, or up to deadlineSlack before it, and comes back once the gate has a place for what was read.
 func (c *publicConn) Read(b []byte) (int, error) {
 	c.letGo()
+	c.timed = false
 	if err := c.book(len(b)); err != nil {
 		return 0, err
 	}
@@ -126,8 +129,13 @@ func (c *publicConn) readReady(fd uintptr) bool {
 	return true
 }
 
-// Write writes by the deadline, or up to deadlineSlack before it.
+// Write writes by the deadline, or up to deadlineSlack before it. The server sets
+// none for the answer to what it cannot read, nor for a 100 Continue: the deadline
+// of the answer before would stand, which on a quiet connection is long past.
 func (c *publicConn) Write(p []byte) (int, error) {
+	if !c.timed {
+		_ = c.SetWriteDeadline(time.Now().Add(writeMax)) // notes it, and cannot fail
+	}
 	if c.writing.due() {
 		if err := c.TCPConn.SetWriteDeadline(c.writing.armed); err != nil {
 			return 0, err
@@ -199,7 +207,7 @@ func linger(c net.Conn) {
 // Close closes the connection.
 func (c *publicConn) Close() error {
 	c.letGo()
-	c.unbook()
+	c.listener.bodies.give(&c.booked)
 	if !c.gently {
 		return c.TCPConn.Close()
 	}

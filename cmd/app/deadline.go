@@ -25,7 +25,7 @@ func (d *lazyDeadline) due() bool {
 
 // SetDeadline sets both deadlines.
 func (c *publicConn) SetDeadline(t time.Time) error {
-	c.reading.want, c.writing.want = t, t
+	c.reading.want, c.writing.want, c.timed = t, t, true
 	return nil
 }
 
@@ -37,6 +37,6 @@ func (c *publicConn) SetReadDeadline(t time.Time) error {
 
 // SetWriteDeadline sets the deadline of the writes that begin after it.
 func (c *publicConn) SetWriteDeadline(t time.Time) error {
-	c.writing.want = t
+	c.writing.want, c.timed = t, true
 	return nil
 }
