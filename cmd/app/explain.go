@@ -358,8 +358,12 @@ func (a *App) explain(ctx *fasthttp.RequestCtx, id string) {
 	var why *Explained
 	var record []byte
 	if err == nil {
-		if why, err = x.Explain(auction, lead, exchange.ContractID(ctx.QueryArgs().Peek("contract"))); err == nil {
-			record, _, err = a.store.Tape().Find(auction.PingID)
+		why, err = x.Explain(auction, lead, exchange.ContractID(ctx.QueryArgs().Peek("contract")))
+	}
+	if err == nil {
+		var found bool
+		if record, found, err = a.store.Tape().Find(auction.PingID); err == nil && !found {
+			err = ErrNotOnTape // its day was dropped meanwhile
 		}
 	}
 	switch {
