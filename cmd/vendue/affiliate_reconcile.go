@@ -18,6 +18,7 @@ import (
 
 	"vendue/attribution/reconcile"
 	"vendue/cmd/app"
+	"vendue/exchange"
 )
 
 // aroundWindow is how far beyond the window our conversions are looked for.
@@ -61,7 +62,7 @@ func reconcileCommand() *cobra.Command {
 	f.StringVar(&q.columns, "columns", "", "id=NAME+NAME,amount=NAME,status=NAME,currency=NAME; what is not said is guessed, status=- leaves it out")
 	f.StringVar(&q.decimal, "decimal", "", "the sign before decimals, . or ,; told from each amount if not given")
 	f.StringVar(&q.currency, "currency", "USD", "what a currency column must say, where we have no conversion to tell it by")
-	f.StringVar(&q.format, "format", "table", "table, csv or json")
+	f.StringVar(&q.format, "format", "table", "table, csv or json; in csv an apostrophe stands before an id that a spreadsheet would run as a formula")
 	f.BoolVar(&q.skipBad, "skip-bad", false, "leave out lines that cannot be read, as a line of totals")
 	return c
 }
@@ -249,11 +250,29 @@ func reportCSV(w io.Writer, r *reconcile.Report) error {
 	out := csv.NewWriter(buffered)
 	err := out.Write(rowHead)
 	for i := range r.Rows {
-		err = errors.Join(err, out.Write(rowTexts(&r.Rows[i])))
+		row := rowTexts(&r.Rows[i])
+		for c := range row {
+			row[c] = noFormula(row[c])
+		}
+		err = errors.Join(err, out.Write(row))
 	}
 	out.Flush()
 	if err = errors.Join(err, out.Error(), buffered.Flush()); err != nil {
 		return wanting{err}
 	}
 	return nil
+}
+
+// noFormula puts an apostrophe before a text that a spreadsheet would run as a
+// formula: the ids are an affiliate's, and who opens the report is not. Numbers
+// and the dash of an empty cell are none.
+func noFormula(text string) string {
+	plain := strings.TrimLeft(text, " \t\r\n\u00a0\u3000")
+	if plain == "" || plain == "-" || !strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20", []rune(plain)[0]) {
+		return text
+	}
+	if _, err := exchange.ParseMoney(text); err == nil {
+		return text
+	}
+	return "'" + text
 }
