@@ -93,7 +93,7 @@ func (e *Engine) sourceFacts(market *exchange.Market, s exchange.Source) (f exch
 	if s.IsZero() {
 		return f
 	}
-	f.Coupon = market.Coupons[strings.ToLower(s.Coupon)]
+	f.Coupon = market.Coupons[strings.ToLower(strings.TrimSpace(s.Coupon))] // as a link's is read
 	if s.Cookie != "" {
 		f.Cookie, _ = e.deps.Minter.ParseClick(s.Cookie)
 	}
