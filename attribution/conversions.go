@@ -25,15 +25,23 @@ type conversion struct {
 	seqs []uint64
 }
 
+// clockSlack is how far the journal's clock may have gone back and forth without hiding a sale from a query by time.
+const clockSlack = 24 * time.Hour
+
 // Conversions lists an affiliate's credits as they stand, in the order of their
-// sales, with how far the notices of each came. It reads every decision there
-// is: a few hundred thousand a second. It may run beside a follower, or without one.
-func Conversions(space Space, vault exchange.Vault, q ConversionQuery) (list []reconcile.Ours, err error) {
+// sales, with how far the notices of each came. It reads every decision from
+// From on, also those behind Until: they may have changed what came before. It
+// may run beside a follower, or without one.
+func Conversions(journal Journal, space Space, vault exchange.Vault, q ConversionQuery) (list []reconcile.Ours, err error) {
 	a := &Attribution{deps: Deps{Space: space}}
+	first, err := firstSince(journal, space, q.From)
+	if err != nil {
+		return nil, fmt.Errorf("cannot find where the window begins: %w", err)
+	}
 	found := make(map[string]*conversion)
 	var order []*conversion
 	full := false
-	err = a.Sales(0, func(s Sale) bool {
+	err = a.Sales(first, func(s Sale) bool {
 		for i := range s.Credits {
 			c := &s.Credits[i]
 			if c.Affiliate != q.Affiliate {
@@ -66,6 +74,44 @@ func Conversions(space Space, vault exchange.Vault, q ConversionQuery) (list []r
 		list[i] = c.Ours
 	}
 	return list, nil
+}
+
+// firstSince returns a seq before which the journal tells of nothing at from or
+// later. No sale is later than the entry that decided it, so no decision before
+// it is of the window. Entries stand in the order of time but for what was done
+// to the clock: where the times on both sides of the place that was found are
+// further apart than the slack, a clock may have led the search astray, and all
+// is read.
+func firstSince(journal Journal, space Space, from time.Time) (uint64, error) {
+	kept, err := readState(space)
+	if err != nil {
+		return 0, err
+	}
+	from = from.Add(-clockSlack)
+	lo, hi := uint64(1), kept.cursor
+	var before, since time.Time // of the entries at lo-1 and hi, zero where none was read
+	for lo < hi {
+		middle := lo + (hi-lo)/2
+		var at time.Time
+		next, err := journal.Read(middle, 1, func(e exchange.Entry) error {
+			at = time.Unix(0, e.At)
+			return nil
+		})
+		switch {
+		case err != nil:
+			return 0, err
+		case next == middle:
+			return 0, nil // the cursor is beyond the journal: Verify says so, and nothing is left out here
+		case at.Before(from):
+			lo, before = middle+1, at
+		default:
+			hi, since = middle, at
+		}
+	}
+	if !before.IsZero() && (since.IsZero() || since.Sub(before) > clockSlack) {
+		return 0, nil
+	}
+	return lo, nil
 }
 
 // begins tells whether a conversion of the window begins with a decision. What completes or takes back an earlier one does not.
@@ -125,5 +171,5 @@ func (c *conversion) tell(space Space, affiliate exchange.AffiliateID) error {
 
 // Conversions is the function of the same name over the room's own space.
 func (a *Attribution) Conversions(q ConversionQuery) ([]reconcile.Ours, error) {
-	return Conversions(a.deps.Space, a.deps.Vault, q)
+	return Conversions(a.deps.Journal, a.deps.Space, a.deps.Vault, q)
 }

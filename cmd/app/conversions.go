@@ -42,7 +42,7 @@ func Conversions(s *store.Store, q ConversionQuery) ([]reconcile.Ours, error) {
 	if err != nil {
 		return nil, err
 	}
-	return attribution.Conversions(space{s.Space("attribution")}, s.Vault(), ask)
+	return attribution.Conversions(s, space{s.Space("attribution")}, s.Vault(), ask)
 }
 
 // tellConversions streams credits as JSON lines. Affiliates' own ids are in them, so it is for operators.
