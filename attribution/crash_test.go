@@ -18,8 +18,8 @@ import (
 )
 
 // eventful is a journal with every kind of event that credits follow from, some
-// of them told twice: clicks, sales, an event before and after its sale, a
-// repeated one, one that is taken back, a settled unknown and returns.
+// of them told twice: a link that is followed twice, sales, an event before and
+// after its sale, a repeated one, one that is taken back, a settled unknown and returns.
 func eventful() *fake.Journal {
 	j, m, n := fake.NewJournal(), fake.NewMinter(), int64(0)
 	say := func(ev exchange.Event) {
@@ -31,6 +31,11 @@ func eventful() *fake.Journal {
 	click := func() exchange.ClickID {
 		id := m.Click(epoch)
 		say(&exchange.Clicked{ClickID: id, Offer: "auto", Affiliate: "blog", Foreign: fake.Vault{}.Seal(fmt.Sprintf(`{"cid":"cid-%d"}`, n))})
+		return id
+	}
+	again := func(first exchange.ClickID) exchange.ClickID { // by the same consumer, whose browser has the cookie
+		id := m.Click(epoch)
+		say(&exchange.Clicked{ClickID: id, Offer: "auto", Affiliate: "blog", Prev: first, Foreign: fake.Vault{}.Seal(fmt.Sprintf(`{"cid":"cid-%d"}`, n))})
 		return id
 	}
 	post := func(id exchange.ClickID) exchange.LeadID {
@@ -47,7 +52,7 @@ func eventful() *fake.Journal {
 	convert := func(id exchange.ClickID, txid byte, rejected bool) {
 		say(&exchange.Converted{ClickID: id, Event: "bought", Key: exchange.Fingerprint{txid}, Currency: "USD", Rejected: rejected})
 	}
-	plain := post(click())
+	plain := post(again(click()))
 	end(plain, exchange.OutcomeAccepted, exchange.LeadSold)
 	back(plain)
 	back(plain)
