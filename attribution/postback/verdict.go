@@ -1,6 +1,10 @@
 package postback
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+)
 
 // Verdict is what one attempt's answer means.
 type Verdict uint8
@@ -44,10 +48,21 @@ const (
 )
 
 // matcher is Rules compiled. nil has none.
-type matcher struct{ accepted, duplicate, rejected []rule }
+type matcher struct {
+	accepted, duplicate, rejected []rule
+	empty                         *regexp.Regexp
+}
+
+// emptyMembers are those of a JSON answer that name an error or a duplicate and say that there is none. They stand in
+// acceptances, and the words in them must not be taken for a rejection, which is final, or for a duplicate, which is done.
+const emptyMembers = `(?i)"(errors?|(is_?)?duplicated?)"\s*:\s*(null\b|false\b|0\b|""|\[\s*\]|\{\s*\})`
 
 func newMatcher(r Rules) (*matcher, error) {
-	m := &matcher{}
+	empty, err := regexp.Compile(emptyMembers)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	m := &matcher{empty: empty}
 	for _, list := range []struct {
 		name string
 		from []string
@@ -76,16 +91,26 @@ func (m *matcher) judge(body []byte) Verdict {
 		return VerdictUnchecked
 	}
 	folded := fold(body)
+	said, saidFolded := m.without(body, folded)
 	switch {
-	case matches(m.duplicate, body, folded):
+	case matches(m.duplicate, said, saidFolded):
 		return VerdictDuplicate
-	case matches(m.rejected, body, folded):
+	case matches(m.rejected, said, saidFolded):
 		return VerdictRejected
 	case matches(m.accepted, body, folded):
 		return VerdictAccepted
 	default:
 		return VerdictUnknown
 	}
+}
+
+// without returns a body, and its folded form, without what says nothing.
+func (m *matcher) without(body, folded []byte) (said, saidFolded []byte) {
+	if !bytes.Contains(folded, []byte(`"error`)) && !bytes.Contains(folded, []byte("duplicate")) {
+		return body, folded
+	}
+	said = m.empty.ReplaceAllLiteral(body, nil)
+	return said, fold(said)
 }
 
 func matches(list []rule, body, folded []byte) bool {
@@ -107,9 +132,18 @@ func (p *Plan) Judge(status int, body []byte) Verdict {
 	switch {
 	case v == VerdictUnchecked:
 		return m.judge(body)
-	case v == VerdictRefused && m != nil && matches(m.duplicate, body, fold(body)):
+	case v == VerdictRefused && m.repeats(body):
 		return VerdictDuplicate // some trackers say it with a 4xx
 	default:
 		return v
 	}
+}
+
+// repeats tells whether a body says that the notice was taken before.
+func (m *matcher) repeats(body []byte) bool {
+	if m == nil {
+		return false
+	}
+	said, folded := m.without(body, fold(body))
+	return matches(m.duplicate, said, folded)
 }
