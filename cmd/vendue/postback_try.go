@@ -28,7 +28,8 @@ func postbackTryCommand() *cobra.Command {
 		Use:   "try --config FILE (--affiliate X [--n I] | --url TEMPLATE) [--data DIR] (--seq N | --lead ID)",
 		Short: "Show what a postback would say of a past event, and where each value comes from",
 		Long: "Show what a postback would say of a past event, and where each value comes from. Nothing is sent. Secrets are not shown.\n" +
-			"The event is a sold leg or a click by its seq, or the sold legs of a lead; it may have been another affiliate's.",
+			"The event is a click or a decision (of a sold leg, its confirmation, reversal or return) by its seq, or all decisions of a\n" +
+			"lead; it may have been another affiliate's. `vendue credit` lists a lead's decisions with their seqs.",
 		Example: "  vendue postback try --config vendue.yaml --affiliate blog-42 --lead 06ft2m..\n" +
 			"  vendue postback try --config vendue.yaml --url 'https://t.example/?c={aff_click_id}&p={payout}' --seq 812",
 		Args: cobra.NoArgs,
@@ -41,7 +42,7 @@ func postbackTryCommand() *cobra.Command {
 	f.StringVar(&t.template, "url", "", "try this template instead")
 	f.StringVar(&t.on, "on", "", "with --url: tell it as this event; what it is if not given")
 	f.StringVar(&t.data, "data", "", "the data directory; the config's if not given")
-	f.Uint64Var(&t.query.Seq, "seq", 0, "the seq of a sold leg or a click")
+	f.Uint64Var(&t.query.Seq, "seq", 0, "the seq of a click or a decision")
 	f.StringVar(&t.query.LeadID, "lead", "", "the lead_id")
 	return c
 }
