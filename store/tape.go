@@ -30,10 +30,16 @@ const (
 	tapeSweepEvery    = time.Hour
 	// tapeGather is how long records gather after a batch: waking the writer for each cost more than writing them.
 	tapeGather = 10 * time.Millisecond
+	// tapeSyncAfter is how far the disk stays behind where little is written: Pebble keeps what fills no block of its log in memory.
+	tapeSyncAfter = time.Second
+	tapeBusyBytes = 256 << 10 // written in tapeSyncAfter: blocks fill by themselves, and a sync would only burden the journal's disk
 )
 
-// Tape is the auction tape: a database of its own that is never synced, so that
-// it can cost the journal neither a wait nor its soundness.
+// Tape is the auction tape: a database of its own that is never synced in
+// anybody's path, so that it can cost the journal neither a wait nor its
+// soundness. Its writer syncs it a second after a record came, unless so much
+// comes that the log fills by itself: without, the records of a quiet day would
+// be in no copy of the directory and gone with a killed process.
 //
 // Record and RecordAttempt encode into a pooled buffer and hand it to the one
 // writer through a bounded queue; if that is full the record is dropped and
@@ -188,17 +194,31 @@ func (t *Tape) write() {
 	defer sweep.Stop()
 	gather := time.NewTimer(0)
 	defer gather.Stop()
+	behind := time.NewTimer(tapeSyncAfter)
+	defer behind.Stop()
 	t.sweep(time.Now())
-	for {
+	for unsynced := 0; ; {
 		select {
 		case r := <-t.queue:
-			for t.writeBatch(r); len(t.queue) >= tapeRecordsMax; {
-				t.writeBatch(<-t.queue)
+			if unsynced == 0 {
+				behind.Reset(tapeSyncAfter)
+			}
+			for unsynced += t.writeBatch(r); len(t.queue) >= tapeRecordsMax; {
+				unsynced += t.writeBatch(<-t.queue)
 			}
 			gather.Reset(tapeGather)
 			select {
 			case <-gather.C:
 			case <-t.closing:
+			}
+		case <-behind.C:
+			switch {
+			case unsynced >= tapeBusyBytes:
+				unsynced = 1 // the last of it is still to be seen to
+				behind.Reset(tapeSyncAfter)
+			case unsynced > 0:
+				unsynced = 0
+				t.try(func() error { return t.db.LogData(nil, pebble.Sync) })
 			}
 		case now := <-sweep.C:
 			t.sweep(now)
@@ -215,11 +235,11 @@ func (t *Tape) write() {
 	}
 }
 
-// writeBatch writes r and what else waits, up to the limits of a batch.
-func (t *Tape) writeBatch(r *tapeRecord) {
+// writeBatch writes r and what else waits, up to the limits of a batch, and returns how many bytes.
+func (t *Tape) writeBatch(r *tapeRecord) (size int) {
 	batch := t.db.NewBatch()
 	var asked []chan struct{}
-	count, size := 0, 0
+	count := 0
 	for r != nil {
 		if r.flushed != nil {
 			asked = append(asked, r.flushed)
@@ -248,9 +268,21 @@ func (t *Tape) writeBatch(r *tapeRecord) {
 	for _, c := range asked {
 		close(c)
 	}
+	return size
 }
 
-func (t *Tape) commit(batch *pebble.Batch) (ok bool) {
+func (t *Tape) commit(batch *pebble.Batch) bool {
+	return t.try(func() error {
+		if err := batch.Commit(pebble.NoSync); err != nil {
+			return err
+		}
+		_ = batch.Close()
+		return nil
+	})
+}
+
+// try calls the database, unless its disk has failed. What it meets there fails the tape and nothing else.
+func (t *Tape) try(fn func() error) (ok bool) {
 	if t.dead.Load() {
 		return false
 	}
@@ -260,11 +292,10 @@ func (t *Tape) commit(batch *pebble.Batch) (ok bool) {
 			ok = false
 		}
 	}()
-	if err := batch.Commit(pebble.NoSync); err != nil {
+	if err := fn(); err != nil {
 		t.fail(err)
 		return false
 	}
-	_ = batch.Close()
 	return true
 }
 
