@@ -33,7 +33,9 @@ func PastEvents(journal Journal, space Space, vault exchange.Vault, q PastQuery)
 	if q.Seq == 0 {
 		sales, err := a.Explain(q.Lead)
 		for i := range sales {
-			list = append(list, pastSale(vault, &sales[i], q.On)...)
+			if !contradicts(&sales[i], q.On) {
+				list = append(list, pastSale(vault, &sales[i], q.On)...)
+			}
 		}
 		return list, err
 	}
@@ -55,6 +57,13 @@ func PastEvents(journal Journal, space Space, vault exchange.Vault, q PastQuery)
 		return nil, fmt.Errorf("cannot read the journal: %w", err)
 	}
 	return list, nil
+}
+
+// contradicts reports whether a decision that takes a credit back was asked for
+// as an event that gives one: no notice of that event is ever made of it.
+func contradicts(s *Sale, on string) bool {
+	back := s.Trigger == TriggerReturned || s.Trigger == TriggerReversed
+	return back && (on == EventLeadSold || on == postback.EventCommissionPending || on == postback.EventCommissionApproved)
 }
 
 // pastSale tells a decision once for each of its credits; once without one if it has none.

@@ -135,6 +135,9 @@ func (l *loader) syntaxFault(err error) {
 	at, text := pos{1, 1}, "not valid YAML"
 	if errors.As(err, &syntax) {
 		text = syntax.Message
+		if strings.Contains(text, "'\t'") {
+			text = "a tab stands here; expected spaces"
+		}
 		if syntax.Token != nil && syntax.Token.Position != nil {
 			at = pos{syntax.Token.Position.Line, syntax.Token.Position.Column}
 		}

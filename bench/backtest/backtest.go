@@ -79,6 +79,10 @@ func notes(r *Report, skipped int) []string {
 			out = append(out, fmt.Sprintf(format, n))
 		}
 	}
+	if r.Was.Auctions == 0 {
+		out = append(out, "The tape holds no auction of this span. A copy of a running exchange's directory is a second behind it.")
+	}
+	say(r.Tests, "Auctions of test mode, left out: %d.")
 	say(r.New.NotKnown, "Questions not known: %d. These contracts were not asked about that lead then; the tape has no answer, so each counts as no bid, and what it might have earned is in no figure.")
 	say(r.New.EstimatedSold, "Sales estimated: %d. Nobody made them then; whether the buyer takes the lead is drawn by how often it took others.")
 	say(r.New.EstimatedPosted, "Posts estimated: %d. Their pings had no price then; whether the seller posts is drawn by how often its campaign does.")

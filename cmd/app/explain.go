@@ -206,7 +206,22 @@ func whyWon(c *exchange.Candidate, a *exchange.Auction, tree *exchange.Tree) str
 	if c.Tier > 0 {
 		why += fmt.Sprintf("; tier %d, for the %d before it had no price that is enough", c.Tier+1, c.Tier)
 	}
-	return fmt.Sprintf("%s. Of it %s is for the seller", why, c.Payout)
+	return fmt.Sprintf("%s. Of it %s is for the seller", why, c.Payout) + together(a)
+}
+
+// together tells of a shared price what all its legs come to.
+func together(a *exchange.Auction) string {
+	if !isShared(a) {
+		return ""
+	}
+	more, sum := -1, exchange.Money(0)
+	for i := range a.Candidates {
+		if c := &a.Candidates[i]; c.Leg > 0 && c.Reason == exchange.ReasonNone {
+			more++
+			sum += c.Bid
+		}
+	}
+	return fmt.Sprintf("; with %d more it shares the lead, at %s together", more, sum)
 }
 
 // worth tells the numbers behind an index.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,6 +63,9 @@ func (q *PostbackFilter) filter(minter *exchange.Minter) (f postback.Filter, err
 	var ok bool
 	if f.State, ok = postback.ParseState(q.State); !ok {
 		return f, errors.New("state: expected waiting, delivered, dead or not_sent")
+	}
+	if events := append(postback.Events(), postback.EventLeadSettled); q.Event != "" && !slices.Contains(events, q.Event) {
+		return f, fmt.Errorf("event: expected one of %s", strings.Join(events, ", "))
 	}
 	if q.LeadID != "" {
 		if f.Lead, ok = minter.ParseLead(q.LeadID); !ok {

@@ -48,6 +48,10 @@ func TestCreditFromTheCommandLine(t *testing.T) {
 	if asked := k.requests(); asked[len(asked)-1] != "/back?c=their-1&s=returned&p=-5.00" {
 		t.Errorf("the tracker was told %s", asked[len(asked)-1])
 	}
+	tried := s.until("on lead.returned, of seq", "postback", "try", "--config", s.config, "--affiliate", "blog-42", "--lead", lead)
+	if strings.Count(tried, " on lead.sold, of seq") != 1 || !strings.Contains(tried, "p=-5.00") {
+		t.Errorf("the return is told as a sale, or not as a return:\n%s", tried)
+	}
 	s.reconciles(lead)
 	for range 2 {
 		out := s.until("delivered, 1 attempts, at last accepted", "credit", "--lead", lead)

@@ -174,6 +174,7 @@ func (s *scene) refuses() {
 		"no such sold leg":         {"try", "--config", s.config, "--affiliate", "blog-42", "--seq", "1"},
 		"unknown macro {payot}":    {"try", "--config", s.config, "--url", "https://x.example/{payot}", "--seq", "1", "--on", "click", "--lead", ""},
 		"state: expected waiting":  {"dead", "--state", "gone"},
+		"event: expected one of":   {"dead", "--event", "lead.sould"},
 		"lead_id: expected the id": {"dead", "--lead", "x"},
 		"from: expected a time":    {"replay", "--from", "yesterday"},
 		"state: expected dead or":  {"replay", "--state", "delivered"},
