@@ -135,6 +135,7 @@ type scale struct {
 	closed    time.Duration // one closed-loop measurement
 	open      time.Duration // one open-loop measurement
 	counts    []int         // of buyers, beside ten
+	conns     []int         // of sellers' connections
 	delays    []time.Duration
 	contracts []int // in the tree
 	sales     time.Duration
@@ -146,12 +147,12 @@ type scale struct {
 
 var (
 	full = scale{
-		rounds: 3, warm: 400 * time.Millisecond, closed: 1500 * time.Millisecond, open: 2200 * time.Millisecond, counts: []int{1, 5, 20, 50},
+		rounds: 3, warm: 400 * time.Millisecond, closed: 1500 * time.Millisecond, open: 2200 * time.Millisecond, counts: []int{1, 5, 20, 50}, conns: []int{8, 64, 256, 1024},
 		delays: []time.Duration{0, 10 * time.Millisecond, 50 * time.Millisecond}, contracts: []int{100, 10_000}, sales: 4 * time.Second, probe: time.Second,
 		reloads: 5, slices: 10, slice: 100_000,
 	}
 	short = scale{
-		rounds: 1, warm: 300 * time.Millisecond, closed: time.Second, open: 1500 * time.Millisecond, counts: []int{50},
+		rounds: 1, warm: 300 * time.Millisecond, closed: time.Second, open: 1500 * time.Millisecond, counts: []int{50}, conns: []int{8, 256},
 		delays: []time.Duration{10 * time.Millisecond}, contracts: []int{100, 10_000}, sales: 2 * time.Second, probe: time.Second,
 		reloads: 2, slices: 10, slice: 10_000,
 	}

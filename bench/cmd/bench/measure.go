@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -22,6 +23,7 @@ const (
 // pace says how one measurement is driven.
 type pace struct {
 	rate          float64 // 0: closed loop
+	conns         int     // units in flight; 0: closedConns or openConns
 	warm, measure time.Duration
 }
 
@@ -49,7 +51,7 @@ func once(ctx context.Context, s *side, p pace) (figures, string, error) {
 	if err != nil {
 		return figures{}, "", err
 	}
-	conns := closedConns
+	conns := cmp.Or(p.conns, closedConns)
 	if p.rate > 0 {
 		conns = openConns
 	}

@@ -212,6 +212,24 @@ func (p *page) byBuyers(byN map[int][]row) {
 	p.sections = append(p.sections, s)
 }
 
+// byConns shows how cost grows with the units in flight, each on a connection of its own.
+func (p *page) byConns(conns []int, all [][]row) {
+	s := section{
+		title: "From a few connections to many",
+		notes: []string{"Closed loop with ten buyers, one unit in flight on each connection of a seller. What is shed is a fault here."},
+		head:  []string{"connections", "", "CPU us", "/ raw", "units/s", "p50 us", "p99 us", "faults"},
+	}
+	for i, rows := range all {
+		raw := find(rows, peers.Raw).median.cpu
+		s.tellFaults(rows)
+		for j := range rows {
+			r, m := &rows[j], &rows[j].median
+			s.lines = append(s.lines, []string{fmt.Sprint(conns[i]), r.name, f1(m.cpu), f2(ratio(m.cpu, raw)), f0(m.rate), f0(m.p50), f0(m.p99), faults(r)})
+		}
+	}
+	p.sections = append(p.sections, s)
+}
+
 // delayRows is one delay's rows, and what the exchange says of its own syncs and lock.
 type delayRows struct {
 	delay    time.Duration

@@ -31,7 +31,7 @@ type part struct {
 // parts in the order of the page.
 func parts() []part {
 	return []part{
-		{name: "main", run: mainPart}, {name: "buyers", run: buyersPart}, {name: "delay", run: delayPart}, {name: "hang", run: hangPart},
+		{name: "main", run: mainPart}, {name: "buyers", run: buyersPart}, {name: "connections", run: connectionsPart}, {name: "delay", run: delayPart}, {name: "hang", run: hangPart},
 		{name: "contracts", run: contractsPart}, {name: "reload", run: reloadPart}, {name: "tls", run: tlsPart},
 		{name: "journal", run: journalPart}, {name: "affiliates", run: affiliatesPart}, {name: "memory", run: memoryPart, asked: true},
 	}
@@ -171,6 +171,27 @@ func buyersPart(ctx context.Context, t *tour) error {
 		}
 	}
 	t.page.byBuyers(byN)
+	return nil
+}
+
+// connectionsPart: the same with other numbers of sellers' connections, each with a unit in flight.
+func connectionsPart(ctx context.Context, t *tour) error {
+	e, bare, err := t.market(ctx, 10, nil, peers.Raw)
+	if err != nil {
+		return err
+	}
+	sides := append([]*side{e.side(namePing, pingSteps(campaign)), e.side(nameDirect, directSteps())}, bare...)
+	var all [][]row
+	for _, n := range t.conns {
+		p := t.closedPace()
+		p.conns = n
+		rows, err := compare(ctx, t.rounds, p, sides...)
+		if err != nil {
+			return err
+		}
+		all = append(all, rows)
+	}
+	t.page.byConns(t.conns, all)
 	return nil
 }
 
