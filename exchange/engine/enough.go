@@ -42,7 +42,9 @@ func (run *auctionRun) enough() bool {
 		leads(run.bids[i].Contract, run.bids[i].Amount)
 	}
 	for i, c := range run.ask.Contracts {
-		leads(c, run.ask.Answers[i].Bid)
+		if bid := run.ask.Answers[i].Bid; run.over(c, bid) == exchange.ReasonNone {
+			leads(c, bid)
+		}
 	}
 	if best == 0 {
 		return false

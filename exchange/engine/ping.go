@@ -327,7 +327,8 @@ func (e *Engine) askTier(run *auctionRun, t *terms, tier int, contracts []*excha
 		for contracts[place] != ask.Contracts[i] {
 			place++
 		}
-		if a := &ask.Answers[i]; a.Reason == exchange.ReasonNone {
+		a := &ask.Answers[i]
+		if run.afford(ask.Contracts[i], a); a.Reason == exchange.ReasonNone {
 			run.bids = append(run.bids, auction.Bid{
 				Contract: ask.Contracts[i], Tier: tier, Place: place, Amount: a.Bid, Shared: a.Shared, Token: a.Token, ExpiresIn: a.ExpiresIn,
 			})

@@ -77,6 +77,7 @@ func (e *Engine) takesTurn(run *auctionRun, t *terms, tier int, c *exchange.Cont
 	if a.Reason == exchange.ReasonDuplicate {
 		run.known = append(run.known, c.Buyer.ID)
 	}
+	run.afford(c, a)
 	if a.Reason != exchange.ReasonNone {
 		return false
 	}
