@@ -58,11 +58,7 @@ type matcher struct {
 const emptyMembers = `(?i)"(errors?|(is_?)?duplicated?)"\s*:\s*(null\b|false\b|0\b|""|\[\s*\]|\{\s*\})`
 
 func newMatcher(r Rules) (*matcher, error) {
-	empty, err := regexp.Compile(emptyMembers)
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	m := &matcher{empty: empty}
+	m := &matcher{}
 	for _, list := range []struct {
 		name string
 		from []string
@@ -81,6 +77,10 @@ func newMatcher(r Rules) (*matcher, error) {
 	}
 	if len(m.accepted)+len(m.duplicate)+len(m.rejected) == 0 {
 		return nil, nil
+	}
+	var err error
+	if m.empty, err = regexp.Compile(emptyMembers); err != nil {
+		panic("BUG: " + err.Error())
 	}
 	return m, nil
 }
