@@ -57,6 +57,9 @@ func VerifyAll(ctx context.Context, s *store.Store) (Report, error) {
 // checkSnapshot replays the journal and holds the book against a snapshot of it.
 func checkSnapshot(_ uint64, data []byte, replay func(func(exchange.Entry) error) error) (err error) {
 	defer caught(&err)
+	if _, err := book.Restore(data); errors.Is(err, book.ErrForm) {
+		return nil // another version's: nobody restores it
+	}
 	b := book.New()
 	if err := replay(func(e exchange.Entry) error { b.Apply(e); return nil }); err != nil {
 		return err

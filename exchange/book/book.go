@@ -77,7 +77,6 @@ type OpenLeg struct {
 	Sale      exchange.SaleKind
 	OnUnknown exchange.OnUnknown
 	Holds     []exchange.Hold
-	Turn      exchange.Turn
 	Since     int64 // Unix nanoseconds of its post_started
 	Unknown   bool
 	Test      bool
@@ -284,7 +283,7 @@ func (b *Book) start(at int64, ev *exchange.PostStarted) {
 	}
 	legs = append(legs, OpenLeg{
 		LeadID: ev.LeadID, Attempt: ev.Attempt, Contract: ev.Contract, Buyer: ev.Buyer, Bid: ev.Bid,
-		Sale: ev.Sale, OnUnknown: ev.OnUnknown, Holds: ev.Holds, Turn: ev.Turn, Since: at, Test: b.evidence.isTest(ev),
+		Sale: ev.Sale, OnUnknown: ev.OnUnknown, Holds: ev.Holds, Since: at, Test: b.evidence.isTest(ev),
 	})
 	b.open[ev.LeadID] = legs
 	b.flying.add(&legs[len(legs)-1], 1)
@@ -320,9 +319,6 @@ func (b *Book) close(lead exchange.LeadID, attempt uint16, commit bool) {
 			w.Committed += h.Amount
 		}
 		c.publish()
-	}
-	if !commit {
-		b.turns.giveBack(leg.Contract, leg.Turn)
 	}
 	b.flying.add(leg, -1)
 	if leg.Unknown {

@@ -4,15 +4,24 @@ import (
 	"cmp"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
 	"vendue/exchange"
 )
 
+// form counts the changes of what the same events make of the book: 1 since a
+// refused post uses up its turn.
+const form = 1
+
+// ErrForm means that a snapshot was made by other rules than this book's: the journal has to be replayed from its start.
+var ErrForm = errors.New("the book's snapshot is of another form")
+
 // The snapshot's format. Lists are sorted, so that equal books give equal bytes.
 type snapshot struct {
 	Seq    uint64          `json:"seq"`
+	Form   int             `json:"form,omitempty"`
 	Config string          `json:"config"`
 	Offers []snapshotOffer `json:"offers"`
 	Caps   []snapshotCap   `json:"caps"`
@@ -57,7 +66,6 @@ type snapshotLeg struct {
 	Since     int64               `json:"since"`
 	Unknown   bool                `json:"unknown"`
 	Campaign  exchange.CampaignID `json:"campaign,omitempty"` // left out of a test
-	Turn      *exchange.Turn      `json:"turn,omitempty"`     // left out where there is none, as in snapshots from before there were any
 	Test      bool                `json:"test,omitempty"`
 }
 
@@ -72,7 +80,7 @@ type snapshotConflict struct {
 // Snapshot returns the book's state as bytes: the same bytes for the same state.
 // Caps that were only asked for, never limited or counted, are not part of it.
 func (b *Book) Snapshot() []byte {
-	s := snapshot{Seq: b.seq, Config: b.config, Offers: []snapshotOffer{}, Caps: []snapshotCap{}, Open: []snapshotLeg{}}
+	s := snapshot{Seq: b.seq, Form: form, Config: b.config, Offers: []snapshotOffer{}, Caps: []snapshotCap{}, Open: []snapshotLeg{}}
 	for _, o := range b.offers {
 		entry := snapshotOffer{
 			Offer: o.Offer, Model: uint8(o.Model), WindowSec: o.WindowSec,
@@ -92,14 +100,10 @@ func (b *Book) Snapshot() []byte {
 	}
 	slices.SortFunc(s.Caps, func(x, y snapshotCap) int { return cmp.Compare(x.ID, y.ID) })
 	b.EachOpen(func(l *OpenLeg) {
-		var turn *exchange.Turn
-		if l.Turn.Weight > 0 {
-			turn = &l.Turn
-		}
 		s.Open = append(s.Open, snapshotLeg{
 			Lead: hex.EncodeToString(l.LeadID[:]), Attempt: l.Attempt, Contract: l.Contract, Buyer: l.Buyer, Bid: int64(l.Bid),
 			Sale: uint8(l.Sale), OnUnknown: uint8(l.OnUnknown), Holds: l.Holds, Since: l.Since, Unknown: l.Unknown,
-			Campaign: b.evidence.campaigns[l.LeadID], Turn: turn, Test: l.Test,
+			Campaign: b.evidence.campaigns[l.LeadID], Test: l.Test,
 		})
 	})
 	slices.SortFunc(s.Open, func(x, y snapshotLeg) int {
@@ -118,11 +122,14 @@ func (b *Book) Snapshot() []byte {
 	return out
 }
 
-// Restore returns the book that Snapshot wrote.
+// Restore returns the book that Snapshot wrote, ErrForm if that was another version's.
 func Restore(data []byte) (b *Book, err error) {
 	var s snapshot
 	if err := json.Unmarshal(data, &s); err != nil {
 		return nil, fmt.Errorf("cannot read the book's snapshot: %w", err)
+	}
+	if s.Form != form {
+		return nil, ErrForm
 	}
 	b = New()
 	b.seq, b.config = s.Seq, s.Config
@@ -148,9 +155,6 @@ func Restore(data []byte) (b *Book, err error) {
 		leg := OpenLeg{
 			Attempt: sl.Attempt, Contract: sl.Contract, Buyer: sl.Buyer, Bid: exchange.Money(sl.Bid),
 			Sale: exchange.SaleKind(sl.Sale), OnUnknown: exchange.OnUnknown(sl.OnUnknown), Holds: sl.Holds, Since: sl.Since, Unknown: sl.Unknown, Test: sl.Test,
-		}
-		if sl.Turn != nil {
-			leg.Turn = *sl.Turn
 		}
 		if leg.LeadID, err = readLead(sl.Lead); err != nil {
 			return nil, err

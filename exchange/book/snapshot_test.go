@@ -2,6 +2,7 @@ package book
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"vendue/exchange"
@@ -30,5 +31,18 @@ func TestSnapshotKeepsAnUnlimitedCap(t *testing.T) {
 	restored.Apply(exchange.Entry{Seq: 3, At: 1, Event: events[2]})
 	if !bytes.Equal(restored.Snapshot(), whole.Snapshot()) {
 		t.Fatalf("restored:\n%s\nwhole:\n%s", restored.Snapshot(), whole.Snapshot())
+	}
+}
+
+// A snapshot made by other rules is not taken for this book's.
+func TestSnapshotOfAnotherForm(t *testing.T) {
+	now := New().Snapshot()
+	if _, err := Restore(now); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{`"form":2`, `"x":0`} {
+		if _, err := Restore(bytes.Replace(now, []byte(`"form":1`), []byte(other), 1)); !errors.Is(err, ErrForm) {
+			t.Errorf("%s: got %v, want ErrForm", other, err)
+		}
 	}
 }

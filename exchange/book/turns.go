@@ -17,7 +17,10 @@ import (
 //
 // A turn is held from the ping on, so that two pings at once do not get the same
 // one, until the lead is posted or the quote is gone. What counts, and what
-// the journal tells, is the posts: one that is refused gives its turn back.
+// the journal tells, is the posts, whatever came of them. When a refused one gave
+// its turn back, a buyer that refused every post was asked first for ever: where
+// contracts are asked one by one nobody else of its tier was sold a lead, and to
+// refuse the poor ones cost nothing.
 // Turns that are held are no part of the book's state.
 //
 // A contract that was away (hours, caps, filters), or whose quotes were not
@@ -168,20 +171,6 @@ func (t *turns) start(contract exchange.ContractID, by exchange.Turn) {
 		at.past, at.pastOf = 2*had+1, 2*weight
 	}
 	at.by[contract] = turn{had + 1, weight}
-}
-
-// giveBack takes a post back that was refused.
-func (t *turns) giveBack(contract exchange.ContractID, by exchange.Turn) {
-	if by.Weight == 0 {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	at := t.tier(tierKey{by.Tree, by.Tier})
-	if c := at.by[contract]; c.had > 0 {
-		c.had--
-		at.by[contract] = c
-	}
 }
 
 type snapshotTier struct {

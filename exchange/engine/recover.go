@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -25,7 +26,12 @@ func (e *Engine) recover() error {
 		return fmt.Errorf("cannot load the book's snapshot: %w", err)
 	}
 	if ok {
-		if e.book, err = book.Restore(data); err != nil {
+		e.book, err = book.Restore(data)
+		if errors.Is(err, book.ErrForm) {
+			e.deps.Log.Warn().Msg("the book's snapshot is of another form; it is made anew from the journal")
+			e.book, seq, err = book.New(), 0, nil
+		}
+		if err != nil {
 			return err
 		}
 		if e.book.Seq() != seq {
