@@ -26,9 +26,10 @@ type replay struct {
 	now    time.Time // of the engine's clock
 	seq    uint64    // of the journal that is not kept
 
-	auction *exchange.Auction
-	known   map[exchange.ContractID]*exchange.Candidate
-	post    *posted
+	auction   *exchange.Auction
+	known     map[exchange.ContractID]*exchange.Candidate
+	wasShared bool // the auction's lead had several buyers
+	post      *posted
 }
 
 func newReplay(market *exchange.Market, p *past, r *rates) (*replay, error) {
@@ -60,8 +61,11 @@ func (r *replay) play(a *exchange.Auction) {
 	r.Auctions++
 	r.auction, r.post, r.now = a, r.past.byPing[a.PingID], a.At
 	clear(r.known)
+	r.wasShared = false
 	for i := range a.Candidates {
-		r.known[a.Candidates[i].Name] = &a.Candidates[i]
+		c := &a.Candidates[i]
+		r.known[c.Name] = c
+		r.wasShared = r.wasShared || c.Leg > 1 && c.Reason == exchange.ReasonNone
 	}
 	ping := engine.PingRequest{
 		Snap: r.engine.Snapshot(), Campaign: campaign, Arrival: a.At, MinPrice: a.MinPrice, Sale: a.Sale,
@@ -158,6 +162,9 @@ func (r *replay) answer(c *exchange.Contract, limit time.Duration) exchange.Answ
 		return exchange.Answer{Reason: was.Reason, Elapsed: elapsed}
 	case c.MaxBid > 0 && was.Bid > c.MaxBid:
 		return exchange.Answer{Reason: exchange.ReasonBuyerError, Elapsed: elapsed}
+	}
+	if r.wasShared && c.Sale == exchange.SaleAny {
+		return exchange.Answer{Shared: was.Bid, Elapsed: elapsed} // the price that counted was for a place
 	}
 	return exchange.Answer{Bid: was.Bid, Elapsed: elapsed}
 }

@@ -340,8 +340,9 @@
   function drawCaps(data) {
     capRows(data.caps, (c) => c.id, (row, c) => {
       const show = c.unit === 'spend' ? money : count;
-      put(row.name, c.id.split('/').slice(1, -2).join('/') || c.id);
-      put(row.detail, `${c.unit} per ${c.per}`.replace('per total', 'in all'));
+      const [, name, , unit, days] = c.id.split('/'); // OWNER/NAME/PER/UNIT, and the weekdays of a cap that has some
+      put(row.name, name || c.id);
+      put(row.detail, (unit === 'balance' ? 'balance' : `${c.unit} per ${c.per}`.replace('per total', 'in all')) + (days ? `, ${days}` : ''));
       put(row.middle, `${show(c.committed)}${c.held > 0 ? ' + ' + show(c.held) : ''} of ${show(c.limit)} · ${show(c.left)} left`);
       row.node.title = c.id + (c.start ? `\nwindow since ${new Date(c.start).toLocaleString()}` : '');
       set(row.bars[1], 'width', share(c.committed, c.limit));
