@@ -188,7 +188,7 @@ type stop struct {
 
 // reason is what the contract is told.
 func (s *stop) reason() exchange.Reason {
-	if s.used >= s.schedule {
+	if s.used >= s.schedule && s.used < s.limit {
 		return exchange.ReasonPacing
 	}
 	return s.cap.Full
