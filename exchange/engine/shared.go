@@ -400,7 +400,7 @@ func (j *journey) pickFor(p place, end *exchange.PostEnded, now time.Time) (*can
 	for i := range j.candidates {
 		c := &j.candidates[i]
 		own := c.place == p.no
-		if c.used || (c.place >= 0 && !own) || j.has(c.contract.Buyer.ID, end) {
+		if c.used || (c.place >= 0 && !own) {
 			continue
 		}
 		payout := c.payout
@@ -411,6 +411,9 @@ func (j *journey) pickFor(p place, end *exchange.PostEnded, now time.Time) (*can
 			continue
 		}
 		reason, holds := j.admit(c, now)
+		if j.has(c.contract.Buyer.ID, end) { // whose contract it is now
+			continue
+		}
 		if reason == exchange.ReasonNone && c.contract.LegsMax > 0 && c.contract.LegsMax < j.legsMax {
 			reason = exchange.ReasonSaleType
 		}
