@@ -30,7 +30,7 @@ func startDial(h *host, request []byte, deadline time.Time, ms *contractMetrics)
 	h.t.wg.Go(func() {
 		c, err := h.dial(deadline)
 		if err == nil && d.givenUp() {
-			h.keep(c, h.t.now()) // nothing was asked on it: ready for the next auction
+			h.keep(c, h.t.now(), 0) // nothing was asked on it: ready for the next auction
 			return
 		}
 		if err == nil {

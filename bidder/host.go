@@ -103,16 +103,18 @@ func (h *host) release(c *conn, now time.Time) {
 		return
 	}
 	c.remember()
-	h.keep(c, now)
+	h.keep(c, now, 0)
 }
 
-// keep makes a connection idle.
-func (h *host) keep(c *conn, now time.Time) {
+// keep makes a connection idle. One that was dialled ahead is no longer warming
+// at the same instant: counted twice, it would stand for one that is never dialled.
+func (h *host) keep(c *conn, now time.Time, warmed int) {
 	c.idleAt, c.served = now, true
 	if len(c.buf) > replyBytesKept {
 		c.buf = nil
 	}
 	h.mu.Lock()
+	h.warming -= warmed
 	if h.shutAt {
 		h.mu.Unlock()
 		h.discard(c)
@@ -251,12 +253,14 @@ func (h *host) warm() {
 	if h.reserve() {
 		var c *conn
 		if c, err = h.dial(h.t.now().Add(dialWarmMax)); err == nil {
-			h.keep(c, h.t.now())
+			h.keep(c, h.t.now(), 1)
 		}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.warming--
+	if err != nil {
+		h.warming--
+	}
 	if err == nil || errors.Is(err, errConnsMax) {
 		h.backoff = 0
 		return
