@@ -25,7 +25,7 @@ took=$(($(date -u +%s) - began))
 sim() {
   local out="" kind
   for kind in "$@"; do
-    out+="; $(awk -v k="$kind" '{n=$1; sub(/^ *[0-9]+ /, "")} $0 == k {s += n} END {print s + 0}' "$LOGS"/sim1 "$LOGS"/sim2)"
+    out+="; $(awk -v k="$kind" '{n=$1; sub(/^ *[0-9]+ /, "")} $0 == k {s += n} END {printf "%.0f\n", s}' "$LOGS"/sim1 "$LOGS"/sim2)"
   done
   echo "${out#; }" | sed -E ':a; s/([0-9])([0-9]{3})($|[^0-9])/\1,\2\3/; ta'
 }
