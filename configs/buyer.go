@@ -87,9 +87,7 @@ func (l *loader) contract(e entry, b *exchange.Buyer, margin exchange.MarginRule
 		}
 		wire.Post = l.endpoint(p)
 	}
-	c.PostTimeout = l.duration(p.opt("timeout"), 3*time.Second, span{time.Millisecond, postMax})
-	c.OnUnknown = exchange.OnUnknown(l.word(p.opt("on_unknown"), 0, "hold", "continue"))
-	c.Idempotent, c.PostsAtOnce = l.boolean(p.opt("idempotent")), int(l.integer(p.opt("at_once"), 0, 1, whole))
+	l.posts(p, c)
 	l.status(t.opt("status"), &said, &wire)
 	if wire.Dialect = l.dialect(&said, &wire); wire.Dialect != nil {
 		l.spoken(c, wire.Dialect)
@@ -99,6 +97,14 @@ func (l *loader) contract(e entry, b *exchange.Buyer, margin exchange.MarginRule
 	l.market.Contracts = append(l.market.Contracts, c)
 	l.market.ByName[id] = c
 	l.cfg.Bidder.Contracts = append(l.cfg.Bidder.Contracts, wire)
+}
+
+// posts reads how a contract is posted to.
+func (l *loader) posts(p table, c *exchange.Contract) {
+	c.PostTimeout = l.duration(p.opt("timeout"), 3*time.Second, span{time.Millisecond, postMax})
+	c.OnUnknown = exchange.OnUnknown(l.word(p.opt("on_unknown"), 0, "hold", "continue"))
+	c.Idempotent = l.boolean(p.opt("idempotent"))
+	c.PostsAtOnce = int(l.integer(p.opt("at_once"), 0, 1, whole))
 }
 
 // weight reads what a contract's bids are ranked at, 0 if they are ranked as they are.

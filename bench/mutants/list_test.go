@@ -125,8 +125,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "a lead is posted again to a buyer that declared nothing", file: "configs/buyer.go",
-		old:    "l.boolean(p.opt(\"idempotent\")), int(",
-		new:    "l.boolean(p.opt(\"idempotent\")) || true, int(",
+		old:    "c.Idempotent = l.boolean(p.opt(\"idempotent\"))",
+		new:    "c.Idempotent = l.boolean(p.opt(\"idempotent\")) || true",
 		suites: []string{"./bench/sim"},
 	},
 	{
