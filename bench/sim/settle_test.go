@@ -273,7 +273,7 @@ func (w *scene) checkHook(a *audit, now map[string]string) {
 		told[lead] = true
 		for _, body := range bodies {
 			switch {
-			case kind != "settled" || body != bodies[0] && !a.returned(lead): // told again after a return, it says how the lead stands
+			case kind != "settled" || body != bodies[0]:
 				w.wrong("I8: notice %s said %s, and then %s", id, bodies[0], body)
 			case body != now[lead] && !a.returned(lead): // a notice tells how the lead stood when it was settled
 				w.wrong("I8: notice %s said %s; the seller reads %s", id, body, now[lead])

@@ -164,8 +164,8 @@ func (a *API) lead(c *call, id string) {
 	}
 }
 
-// Answer returns the body that the seller of a lead gets from /v1/leads/{lead_id}
-// now. Every event up to seq is on disk and counts.
+// Answer returns the body that the seller of a lead got from /v1/leads/{lead_id}
+// after the event seq, which is on disk: whenever it is asked, the same bytes.
 func (a *API) Answer(id exchange.LeadID, seq uint64) ([]byte, error) {
 	view, err := a.engine.LeadAt(id, seq)
 	if err != nil {

@@ -133,14 +133,18 @@ func (e *Engine) broke(err error) PostAnswer {
 
 // fold reads a lead's events into view, up to where stop says, or all of them that are on disk.
 func (e *Engine) fold(view *exchange.LeadView, lead exchange.LeadID, stop func(*exchange.LeadView) bool) error {
+	return e.foldTo(view, lead, e.synced.Load(), stop) // a crash could still take the rest back
+}
+
+// foldTo is fold as far as the event seq.
+func (e *Engine) foldTo(view *exchange.LeadView, lead exchange.LeadID, seq uint64, stop func(*exchange.LeadView) bool) error {
 	entries, err := e.deps.Store.LeadEntries(lead, nil)
 	if err != nil {
 		return err
 	}
-	synced := e.synced.Load()
 	for _, entry := range entries {
-		if entry.Seq > synced {
-			return nil // a crash could still take it back
+		if entry.Seq > seq {
+			return nil
 		}
 		view.Apply(entry)
 		if stop != nil && stop(view) {
@@ -353,11 +357,11 @@ func (e *Engine) Lead(seller exchange.SellerID, text string) (view exchange.Lead
 	return view, nil
 }
 
-// LeadAt returns a lead as it stands now, whoever its seller is. Every event up
-// to seq is on disk, as the caller knows from the journal, perhaps before the
-// engine does.
+// LeadAt returns a lead as it stood after the event seq, whoever its seller is.
+// Every event up to seq is on disk, as the caller knows from the journal, perhaps
+// before the engine does.
 func (e *Engine) LeadAt(id exchange.LeadID, seq uint64) (view exchange.LeadView, err error) {
 	e.raiseSynced(seq)
-	err = e.fold(&view, id, nil)
+	err = e.foldTo(&view, id, seq, nil)
 	return view, err
 }

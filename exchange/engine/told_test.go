@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,7 +9,8 @@ import (
 	"vendue/exchange"
 )
 
-// Who follows the journal may know of an event's sync before the engine does, and is told of the lead with it; nobody else is.
+// Who follows the journal may know of an event's sync before the engine does, and is told of the lead with it; a seller who
+// asks then hears the same. What it was after an earlier event stays what it was.
 func TestALeadIsToldAsFarAsItIsOnDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, `
@@ -36,9 +38,15 @@ func TestALeadIsToldAsFarAsItIsOnDisk(t *testing.T) {
 		for _, step := range []struct {
 			seq  uint64
 			want exchange.LeadStatus
-		}{{0, exchange.LeadPending}, {seq - 1, exchange.LeadPending}, {seq, exchange.LeadSold}, {0, exchange.LeadSold}} {
-			if view, err := e.LeadAt(id, step.seq); err != nil || view.Status != step.want {
-				t.Errorf("at %d the lead is %s, want %s: %v", step.seq, view.Status, step.want, err)
+		}{{seq - 1, exchange.LeadPending}, {seq, exchange.LeadSold}, {seq - 1, exchange.LeadPending}} {
+			before, err1 := e.Lead("s", id.String())
+			at, err2 := e.LeadAt(id, step.seq)
+			after, err3 := e.Lead("s", id.String())
+			if err := errors.Join(err1, err2, err3); err != nil || at.Status != step.want {
+				t.Errorf("at %d the lead is %s, want %s: %v", step.seq, at.Status, step.want, err)
+			}
+			if step.want == exchange.LeadSold && (before.Status != exchange.LeadPending || after.Status != exchange.LeadSold) {
+				t.Errorf("its seller was told %s before and %s after", before.Status, after.Status)
 			}
 		}
 		if done := <-settled; done != SettledNow {
