@@ -180,7 +180,7 @@ func (i *intruder) send(path, key string, body []byte) {
 	reply, err := i.client.Do(world.Call{Method: "POST", Path: path, Key: house.NorthKey, Idem: key, Body: body})
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if err != nil || reply.Status == 409 || reply.Status == 503 {
+	if err != nil || reply.Status == 409 || reply.Status == 429 || reply.Status == 503 {
 		return
 	}
 	if reply.Status != 200 && reply.Status != 202 {
