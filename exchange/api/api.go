@@ -98,6 +98,7 @@ func (a *API) Handle(ctx *fasthttp.RequestCtx) bool {
 type call struct {
 	ctx       *fasthttp.RequestCtx
 	arrival   time.Time
+	waited    time.Duration // of the time since its arrival, for its turn to be looked at
 	snap      *engine.Snapshot
 	principal exchange.Principal
 }
@@ -117,33 +118,33 @@ func (a *API) seller(ctx *fasthttp.RequestCtx, method string, do func(*call)) {
 
 // enter checks method and key, in that order.
 func (a *API) enter(ctx *fasthttp.RequestCtx, method string) (*call, bool) {
-	arrival := a.arrivalOf(ctx)
+	c := a.callOf(ctx)
 	if string(ctx.Method()) != method {
 		ctx.Response.Header.Set(fasthttp.HeaderAllow, method)
 		a.problem(ctx, problem{status: 405, reason: exchange.ReasonInvalidField, detail: "expected " + method})
 		return nil, false
 	}
-	snap := a.engine.Snapshot()
-	if snap == nil {
+	if c.snap == nil {
 		a.problem(ctx, problem{status: 503, reason: exchange.ReasonOverloaded, detail: "starting"})
 		return nil, false
 	}
-	principal, ok := authenticate(snap.Market, &ctx.Request.Header)
-	if !ok {
+	var ok bool
+	if c.principal, ok = authenticate(c.snap.Market, &ctx.Request.Header); !ok {
 		ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, "Bearer")
 		a.problem(ctx, problem{status: 401, reason: exchange.ReasonAuth, detail: "expected a valid key: Authorization: Bearer KEY, or X-Api-Key: KEY"})
 		return nil, false
 	}
-	return &call{ctx: ctx, arrival: arrival, snap: snap, principal: principal}, true
+	return c, true
 }
 
-// arrivalOf is when a request was there, which is before it waited for its turn, if the connection knows of that.
-func (a *API) arrivalOf(ctx *fasthttp.RequestCtx) time.Time {
-	now := a.engine.Now()
-	if c, ok := ctx.Conn().(interface{ Waited() time.Duration }); ok {
-		return now.Add(-c.Waited())
+// callOf is a request that has just been read. It arrived before it waited for its turn, if the connection knows of that.
+func (a *API) callOf(ctx *fasthttp.RequestCtx) *call {
+	c := &call{ctx: ctx, snap: a.engine.Snapshot()}
+	if conn, ok := ctx.Conn().(interface{ Waited() time.Duration }); ok {
+		c.waited = conn.Waited()
 	}
-	return now
+	c.arrival = a.engine.Now().Add(-c.waited)
+	return c
 }
 
 const keyBytesMax = 256

@@ -2,7 +2,6 @@ package api
 
 import (
 	"crypto/sha256"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -15,11 +14,11 @@ import (
 // the native request that the foreign one stands for, and what they say is told
 // in the platform's words.
 func (a *API) throughSkin(ctx *fasthttp.RequestCtx, path string) bool {
-	arrival := time.Now()
 	route, ok := a.skinOf(path)
 	if !ok {
 		return false
 	}
+	c := a.callOf(ctx)
 	a.m.skins[route.Format].Inc()
 	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
 	if !ctx.IsPost() && (!route.Get || !ctx.IsGet()) {
@@ -36,7 +35,6 @@ func (a *API) throughSkin(ctx *fasthttp.RequestCtx, path string) bool {
 		ContentType: string(ctx.Request.Header.ContentType()), Accept: accept,
 		Query: string(ctx.URI().QueryString()), Body: string(ctx.Request.Body()), Key: string(keyOf(&ctx.Request.Header)),
 	})
-	c := &call{ctx: ctx, arrival: arrival, snap: a.engine.Snapshot()}
 	intake, refused := a.admit(c, req, fault)
 	if refused != nil {
 		a.refuse(ctx, req, refused)

@@ -16,7 +16,8 @@ type PingRequest struct {
 	Snap     *Snapshot
 	Campaign *exchange.Campaign
 	Arrival  time.Time
-	Ref      string // the seller's own id, "" if none
+	Waited   time.Duration // how much of the time since Arrival it waited to be looked at, because the machine stood still
+	Ref      string        // the seller's own id, "" if none
 	MinPrice exchange.Money
 	MaxWait  time.Duration // 0: no wish
 	Sale     exchange.SaleKind
@@ -43,7 +44,8 @@ type terms struct {
 	campaign *exchange.Campaign
 	pingID   exchange.PingID
 	arrival  time.Time
-	deadline time.Time // for bids
+	waited   time.Duration // before it was looked at
+	deadline time.Time     // for bids
 	minPrice exchange.Money
 	sale     exchange.SaleKind
 	legsMax  int // of a shared sale
@@ -166,7 +168,7 @@ func (e *Engine) bidDeadline(c *exchange.Campaign, arrival time.Time, maxWait ti
 
 func (e *Engine) auctionFor(req *PingRequest, hash uint64) PingAnswer {
 	t := terms{
-		snap: req.Snap, campaign: req.Campaign, pingID: e.deps.Minter.Ping(req.Arrival), arrival: req.Arrival,
+		snap: req.Snap, campaign: req.Campaign, pingID: e.deps.Minter.Ping(req.Arrival), arrival: req.Arrival, waited: req.Waited,
 		deadline: e.bidDeadline(req.Campaign, req.Arrival, req.MaxWait), minPrice: req.MinPrice,
 		sale: req.Sale, legsMax: legsMax(req.MaxLegs, req.Campaign.LegsMax), test: req.Test, consent: &req.Consent,
 		lead: exchange.Lead{Vertical: req.Campaign.Vertical, Values: req.Values},
@@ -250,8 +252,13 @@ func (e *Engine) runAuction(run *auctionRun, t *terms) {
 	}
 }
 
-// closed tells why a campaign takes no lead now, ReasonNone if it does.
+// closed tells why a campaign takes no lead now, ReasonNone if it does. A lead that was
+// looked at so late that half of its buyers' time is gone fails as overloaded: what few of them
+// could still say would be taken for an answer, and it may come again.
 func (e *Engine) closed(t *terms) exchange.Reason {
+	if t.waited > t.deadline.Sub(t.arrival)/2 {
+		return exchange.ReasonOverloaded
+	}
 	if t.campaign.ConsentRequired && !t.consent.Given {
 		return exchange.ReasonConsentMissing
 	}

@@ -304,7 +304,7 @@ func (e *Engine) directOnce(req *DirectRequest, facts exchange.LeadFacts) PostAn
 	}
 	pinged := pingValues(c.Vertical, req.Values)
 	t := terms{
-		snap: req.Snap, campaign: c, pingID: e.deps.Minter.Ping(req.Arrival), arrival: req.Arrival,
+		snap: req.Snap, campaign: c, pingID: e.deps.Minter.Ping(req.Arrival), arrival: req.Arrival, waited: req.Waited,
 		deadline: e.bidDeadline(c, req.Arrival, req.MaxWait), minPrice: req.MinPrice, sale: req.Sale, legsMax: legsMax(req.MaxLegs, c.LegsMax), test: req.Test,
 		direct: true, consent: &req.Consent, lead: exchange.Lead{Vertical: c.Vertical, Values: pinged},
 	}
