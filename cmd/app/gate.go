@@ -13,6 +13,7 @@ import (
 // The gate's own figures.
 const (
 	gatePlaces   = 16                     // per processor: some 5 ms of work
+	gateFew      = 2 * gatePlaces         // per processor: fewer than that in the queue are no overload
 	probeEvery   = 64                     // requests
 	probeLong    = time.Millisecond       // a step back that takes so long means that all processors are busy
 	shutFor      = 100 * time.Millisecond // after the last who waited longer than that
@@ -51,6 +52,8 @@ type gate struct {
 	bell  io.WriteCloser
 	ended sync.WaitGroup
 
+	few int // see gateFew
+
 	mu          sync.Mutex
 	free        int // places; below zero: never
 	fresh, late []*publicConn
@@ -68,7 +71,8 @@ func newGate() (*gate, error) {
 }
 
 func newGateWith(porter io.ReadCloser, bell io.WriteCloser) *gate {
-	g := &gate{bell: bell, free: gatePlaces * runtime.GOMAXPROCS(0)}
+	processors := runtime.GOMAXPROCS(0)
+	g := &gate{bell: bell, free: gatePlaces * processors, few: gateFew * processors}
 	g.ended.Go(func() { g.hand(porter) })
 	return g
 }
@@ -92,6 +96,10 @@ func (g *gate) take(c *publicConn) (held, late bool) {
 		g.mu.Unlock()
 		return true, false
 	}
+	most := waitMost
+	if len(g.fresh) < g.few {
+		most = begunWaitMost
+	}
 	if late = g.longLocked(now); late {
 		g.late = append(g.late, c)
 	} else {
@@ -99,13 +107,16 @@ func (g *gate) take(c *publicConn) (held, late bool) {
 	}
 	g.mu.Unlock()
 	<-c.turn
-	return true, g.waited(now) > waitMost || late
+	return true, g.waited(now) > most || late
 }
 
 // longLocked tells whether the queue is too long for one more.
 func (g *gate) longLocked(now time.Time) bool {
 	if len(g.fresh) == 0 {
 		g.since = now
+		return false
+	}
+	if len(g.fresh) < g.few {
 		return false
 	}
 	wait := now.Sub(g.fresh[0].arrived)

@@ -20,7 +20,7 @@ func testGate(t *testing.T) *gate {
 	t.Cleanup(g.close)
 	g.shut.Store(time.Now().Add(time.Hour).UnixNano())
 	g.mu.Lock()
-	g.free = 0
+	g.free, g.few = 0, 0
 	g.mu.Unlock()
 	return g
 }
@@ -128,6 +128,37 @@ func theLateHaveAQueueOfTheirOwn(t *testing.T) {
 	<-fresh[0].done
 	if late[latePerFresh].passes() || fresh[1].passes() {
 		t.Fatal("passed without a place")
+	}
+}
+
+// Sixty-four callers on two processors are no overload: a machine that stands still for a while is waited out by all of them.
+func TestFewWaitOutAStall(t *testing.T) { synctest.Test(t, fewWaitOutAStall) }
+
+func fewWaitOutAStall(t *testing.T) {
+	g := testGate(t)
+	g.few = 64
+	var all []*comer
+	for range g.few {
+		all = append(all, g.come(time.Now()))
+		time.Sleep(4 * time.Millisecond) // so the queue stands for longer than standsLong, too
+	}
+	tooMany := g.come(time.Now())
+	for range len(all) + 1 {
+		g.give()
+	}
+	for i, c := range all {
+		<-c.done
+		if c.late {
+			t.Fatalf("number %d of %d waited %s and is late", i, len(all), c.Waited())
+		}
+	}
+	if <-tooMany.done; !tooMany.late {
+		t.Error("who comes to a queue of many that has stood for long is not late")
+	}
+	old := g.come(time.Now().Add(-begunWaitMost - time.Millisecond))
+	g.give()
+	if <-old.done; !old.late {
+		t.Error("among few, but it has waited for longer than anybody may, and is not late")
 	}
 }
 
