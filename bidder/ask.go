@@ -306,6 +306,12 @@ func (f *fanOut) answer(t *target, now time.Time) {
 // expire gives up on a buyer whose time is over. Its answer may still come, so
 // the connection is drained before anyone uses it again.
 func (f *fanOut) expire(t *target, now time.Time) {
+	if t.dial != nil && t.ticket.Admitted {
+		state := t.c.gate
+		if t.dial.hold(state.Missed) {
+			t.ticket.Unasked()
+		}
+	}
 	f.letGo(t, now)
 	t.c.took(now.Sub(f.ask.Start))
 	f.finish(t, exchange.Answer{Reason: exchange.ReasonTimeout}, now)

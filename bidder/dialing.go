@@ -10,7 +10,13 @@ import (
 // dialing is a question that waits for its connection: it is asked by the
 // goroutine that dials, the moment it can be.
 //
-// mu guards conn, err, ended and abandoned. Exactly one side disposes of the
+// A TLS handshake may go on when the ask is over, up to dialWarmMax: hundreds at
+// once, as after a start, take this machine longer than an ask has. What was given
+// up at the deadline had all to be done again, and was late again. The connection
+// is then there for the next auction, and whether the buyer can be spoken to is
+// known, and told to missed, when the handshake ends.
+//
+// mu guards stage, conn, err and missed. Exactly one side disposes of the
 // connection: the ask, if it takes the result before it abandons the dial; else
 // the dialling goroutine.
 type dialing struct {
@@ -18,19 +24,39 @@ type dialing struct {
 	clock exchange.Clock
 
 	mu        sync.Mutex
+	stage     dialStage
 	conn      *conn
 	err       error
-	ended     bool
 	abandoned bool
+	missed    func(time.Time) // called if an abandoned handshake fails; nil: nobody asked to be told
 }
+
+// dialStage is how far a dial has got.
+type dialStage uint8
+
+const (
+	dialWaits dialStage = iota // for a processor
+	dialConnects
+	dialShakes // hands: the buyer's machine has answered
+	dialEnded
+)
 
 // startDial dials in a place that was reserved, and writes request.
 func startDial(h *host, request []byte, deadline time.Time, ms *contractMetrics) *dialing {
 	d := &dialing{done: make(chan struct{}), clock: h.t.cfg.Clock}
 	h.t.wg.Go(func() {
-		c, err := h.dial(deadline)
-		if err == nil && d.givenUp() {
-			h.keep(c, h.t.now(), 0) // nothing was asked on it: ready for the next auction
+		c, err := h.dialUntil(func(connected bool) time.Time {
+			if !connected {
+				d.reach(dialConnects)
+				return deadline
+			}
+			d.reach(dialShakes)
+			return h.t.now().Add(dialWarmMax)
+		})
+		if d.givenUp(err, h.t.now()) {
+			if err == nil {
+				h.keep(c, h.t.now(), 0) // nothing was asked on it: ready for the next auction
+			}
 			return
 		}
 		if err == nil {
@@ -46,10 +72,21 @@ func startDial(h *host, request []byte, deadline time.Time, ms *contractMetrics)
 	return d
 }
 
-func (d *dialing) givenUp() bool {
+func (d *dialing) reach(stage dialStage) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.abandoned
+	d.stage = stage
+}
+
+// givenUp tells whether the ask is over, and whoever wants to know it that a handshake came to nothing.
+func (d *dialing) givenUp(err error, now time.Time) bool {
+	d.mu.Lock()
+	abandoned, missed, shook := d.abandoned, d.missed, d.stage == dialShakes
+	d.mu.Unlock()
+	if err != nil && missed != nil && shook {
+		missed(now)
+	}
+	return abandoned
 }
 
 // end hands the result over, and says false if nobody wants it any more.
@@ -59,7 +96,7 @@ func (d *dialing) end(c *conn, err error) bool {
 	if d.abandoned {
 		return false
 	}
-	d.conn, d.err, d.ended = c, err, true
+	d.conn, d.err, d.stage = c, err, dialEnded
 	close(d.done)
 	return true
 }
@@ -78,10 +115,22 @@ func (d *dialing) wait(until time.Time) {
 func (d *dialing) result() (*conn, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.ended {
+	if d.stage != dialEnded {
 		return nil, errWouldBlock
 	}
 	return d.conn, d.err
+}
+
+// hold puts off the judgement on a buyer whose dial is not over at the deadline: missed is called if
+// it fails later. It is false if the buyer is to be judged now: it did not even take the connection.
+func (d *dialing) hold(missed func(time.Time)) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stage == dialConnects {
+		return false
+	}
+	d.missed = missed
+	return true
 }
 
 // abandon lets the dial end without the ask. The ask has just looked, but the

@@ -153,9 +153,15 @@ func (h *host) unreserve() {
 
 // dial makes a connection in a place that was reserved; if it fails the place is given back.
 func (h *host) dial(deadline time.Time) (*conn, error) {
+	return h.dialUntil(func(bool) time.Time { return deadline })
+}
+
+// dialUntil is dial for someone whose deadline hangs on how far it got: until asks for
+// that before it begins, and again when only the TLS handshake is left to do.
+func (h *host) dialUntil(until func(connected bool) time.Time) (*conn, error) {
 	defer h.t.wg.Done()
 	h.t.ms.dials.Inc()
-	nc, err := h.connect(deadline)
+	nc, err := h.connect(until)
 	if err != nil {
 		h.t.ms.dialErrors.Inc()
 		h.unreserve()
@@ -166,8 +172,8 @@ func (h *host) dial(deadline time.Time) (*conn, error) {
 	return c, nil
 }
 
-func (h *host) connect(deadline time.Time) (net.Conn, error) {
-	left := deadline.Sub(h.t.now())
+func (h *host) connect(until func(connected bool) time.Time) (net.Conn, error) {
+	left := until(false).Sub(h.t.now())
 	if left <= 0 {
 		return nil, errDialTimeout
 	}
@@ -182,7 +188,7 @@ func (h *host) connect(deadline time.Time) (net.Conn, error) {
 	if !h.key.secure {
 		return nc, nil
 	}
-	return h.handshake(nc, deadline)
+	return h.handshake(nc, until(true))
 }
 
 func (h *host) handshake(nc net.Conn, deadline time.Time) (net.Conn, error) {

@@ -85,6 +85,16 @@ type Ticket struct {
 	slot     uint8
 }
 
+// Unasked takes note that the question has not left this machine: if its time ends now, that says nothing of the buyer.
+func (t *Ticket) Unasked() { t.fair = false }
+
+// Missed counts a fault that a ping which had ended unasked turned out to be: the buyer could not be connected to.
+func (s *State) Missed(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.breaker.ended(s.breaker.phase(now) == PhaseHalfOpen, true, now)
+}
+
 // Admit tells whether a ping may be sent, ReasonNone if so, and then how long its
 // answer is worth waiting for, at most w.Most. Whoever is admitted must call Ended.
 func (s *State) Admit(r *Rules, w *Want) (t Ticket, wait time.Duration, stop exchange.Reason) {
