@@ -26,7 +26,7 @@ const (
 // journalPart: 64 callers append events, each waiting for the disk: the
 // exchange's own journal, a plain synced Set of as many bytes, and a bare file.
 //
-// The first two are benchmarks of the room that owns the journal, which nobody
+// All but the file are benchmarks of the room that owns the journal, which nobody
 // else may import; they run as its test program, on the disk that is measured.
 func journalPart(ctx context.Context, t *tour) error {
 	test := filepath.Join(t.dir, "store.test")
@@ -34,12 +34,12 @@ func journalPart(ctx context.Context, t *tour) error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot build the journal's benchmarks: %w\n%s", err, out)
 	}
-	var journal, set, file, one []float64
+	var journal, posts, set, file, one []float64
 	for range t.rounds {
 		for _, b := range []struct {
 			name string
 			into *[]float64
-		}{{"BenchmarkAppend", &journal}, {"BenchmarkBareSet", &set}} {
+		}{{"BenchmarkAppend", &journal}, {"BenchmarkPosts", &posts}, {"BenchmarkBareSet", &set}} {
 			rate, err := t.benchmark(ctx, test, b.name)
 			if err != nil {
 				return err
@@ -57,7 +57,11 @@ func journalPart(ctx context.Context, t *tour) error {
 			*b.into = append(*b.into, rate)
 		}
 	}
-	t.page.journal(median(journal), median(set), median(file), 1e6/median(one))
+	t.page.journal(median(file), 1e6/median(one), []flow{
+		{name: "the exchange's journal, under its lock; each event starts another lead's post, and has the most index keys", rate: median(journal)},
+		{name: "the same with the events of sold leads: one that starts a post, and one that ends it", rate: median(posts)},
+		{name: "a plain synced Set in the same store, as many bytes", rate: median(set)},
+	})
 	return nil
 }
 

@@ -147,7 +147,7 @@ type scale struct {
 
 var (
 	full = scale{
-		rounds: 3, warm: 400 * time.Millisecond, closed: 1500 * time.Millisecond, open: 2200 * time.Millisecond, counts: []int{1, 5, 20, 50}, conns: []int{8, 64, 256, 1024},
+		rounds: 3, warm: 400 * time.Millisecond, closed: 1500 * time.Millisecond, open: 2200 * time.Millisecond, counts: []int{1, 5, 20, 50}, conns: []int{8, 256, 1024},
 		delays: []time.Duration{0, 10 * time.Millisecond, 50 * time.Millisecond}, contracts: []int{100, 10_000}, sales: 4 * time.Second, probe: time.Second,
 		reloads: 5, slices: 10, slice: 100_000,
 	}
