@@ -1,6 +1,7 @@
 package attribution
 
 import (
+	"fmt"
 	"maps"
 	"testing"
 
@@ -10,10 +11,16 @@ import (
 	"vendue/exchange"
 )
 
-// TestRecordsOfAnEarlierFormAreMadeAnew has a space whose state is of the first
+// TestRecordsOfAnEarlierFormAreMadeAnew has a space whose state is of an earlier
 // form, with records that nobody could read. All is made again from the journal,
 // no notice of what was told then is made a second time, and what comes after is told.
 func TestRecordsOfAnEarlierFormAreMadeAnew(t *testing.T) {
+	for form := uint64(1); form < recordVersion; form++ {
+		t.Run(fmt.Sprint("form ", form), func(t *testing.T) { madeAnew(t, form) })
+	}
+}
+
+func madeAnew(t *testing.T, form uint64) {
 	j := eventful()
 	space, told := fake.NewSpace(), uint64(len(j.Entries()))
 	a := newRoom(t, j, space)
@@ -27,20 +34,27 @@ func TestRecordsOfAnEarlierFormAreMadeAnew(t *testing.T) {
 	golden, jobs := space.Dump(everything), space.Dump("P")
 	delete(golden, keyState)
 	old := wire.Writer{}
-	old.Uint(1)
-	old.Uint(told + 1)
+	old.Uint(form)
+	if form == 1 {
+		old.Uint(told + 1)
+	} else { // one that was being made anew itself
+		old.Uint(told / 2)
+		old.Int(7)
+		old.Uint(told + 1)
+	}
 	space.Put(keyState, string(old.B))
 	for key := range space.Dump(prefixSale + prefixClick + prefixTerms) {
 		space.Put(key, "\x01 of another form")
 	}
 	space.Put(prefixOpen+"stray", "\x01 of another form")
+	space.Put(prefixOldLedger+"stray", "\x01 of another form")
 
 	a = newRoom(t, j, space)
 	a.Use(blogTold())
 	if n, err := a.step(batchMax); err != nil || n != int(told) {
 		t.Fatalf("followed %d: %v", n, err)
 	}
-	again := space.Dump(everything)
+	again := space.Dump(everything + prefixOldLedger)
 	delete(again, keyState)
 	if !maps.Equal(golden, again) || !maps.Equal(jobs, space.Dump("P")) {
 		t.Error("what was made anew is not what it was, or was told again")

@@ -21,6 +21,11 @@ const (
 	// gatherPause is how long entries gather while they come faster than batches are worth. The first after a quiet
 	// time is followed at once.
 	gatherPause = 10 * time.Millisecond
+	// busyRate is how many entries a second make a house busy: then they gather for busyPause more, unless somebody
+	// waits for what is decided of them. A batch costs the same to begin and to end whatever it holds, and a lead that
+	// is open at its end is written twice.
+	busyRate  = 4000
+	busyPause = 30 * time.Millisecond
 	// faultPause is how long the follower waits after a fault before it tries again.
 	faultPause = time.Second
 	logEvery   = time.Minute
@@ -35,7 +40,8 @@ const (
 // where it is: the same entries are read again after a pause, nothing is ever
 // skipped, and Stats says so.
 //
-// mu guards what others may look at (stats and fault), and when the log was told. moved wakes who waits for the follower.
+// mu guards what others may look at (stats and fault), and when the log was told. moved wakes who waits for the follower, and
+// hurry is how they tell it that they do.
 type Attribution struct {
 	deps   Deps
 	log    zerolog.Logger
@@ -53,6 +59,7 @@ type Attribution struct {
 	mu      sync.Mutex
 	seen    state
 	moved   chan struct{} // closed, and replaced, when seen moves on
+	hurry   chan struct{} // holds one: somebody waits for the follower
 	durable uint64
 	fault   string
 	lastLog time.Time
@@ -76,7 +83,7 @@ func New(deps Deps) (*Attribution, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Attribution{deps: deps, log: deps.Log, sender: sender, over: newOverlay(deps.Space)}
+	a := &Attribution{deps: deps, log: deps.Log, sender: sender, over: newOverlay(deps.Journal, deps.Space)}
 	if a.state, err = readState(deps.Space); err != nil {
 		return nil, fmt.Errorf("cannot read attribution's state: %w", err)
 	}
@@ -89,7 +96,7 @@ func New(deps Deps) (*Attribution, error) {
 	if a.fold.terms, err = loadTerms(deps.Space); err != nil {
 		return nil, err
 	}
-	a.seen, a.moved = a.state, make(chan struct{})
+	a.seen, a.moved, a.hurry = a.state, make(chan struct{}), make(chan struct{}, 1)
 	a.horizon.Store(a.state.horizon)
 	a.desk.Store(&desk{})
 	a.met = newCounters(deps.Metrics, a)
@@ -103,7 +110,7 @@ func (a *Attribution) beginAnew() error {
 	a.log.Warn().Uint64("seq", a.state.quiet).Msg("credits are in an earlier form; they are made anew from the journal")
 	return a.deps.Space.Commit(true, func(b Batch) {
 		for _, prefix := range [...]string{
-			prefixTerms, prefixClick, prefixOpen, prefixSale, prefixLead, prefixLedger, prefixAwaited, prefixTold,
+			prefixTerms, prefixClick, prefixOpen, prefixSale, prefixLead, prefixAwaited, prefixTold, prefixOldLedger,
 		} {
 			b.DeleteRange([]byte(prefix), after(prefix))
 		}
@@ -163,9 +170,9 @@ func (a *Attribution) Stop() {
 }
 
 func (a *Attribution) follow(ctx context.Context) {
-	pause := time.NewTimer(0)
-	defer pause.Stop()
+	var last time.Time // when the batch before was begun
 	for ctx.Err() == nil {
+		began := time.Now()
 		n, err := a.step(batchMax)
 		if err == nil && n == 0 {
 			var durable uint64
@@ -176,18 +183,31 @@ func (a *Attribution) follow(ctx context.Context) {
 				continue
 			}
 		}
-		if err == nil && n == batchMax || ctx.Err() != nil {
+		busy := float64(n) >= busyRate*began.Sub(last).Seconds()
+		last = began
+		switch {
+		case ctx.Err() != nil || err == nil && n == batchMax:
+			continue
+		case err != nil:
+			a.failed(err)
+			rest(ctx, faultPause, nil)
 			continue
 		}
-		pause.Reset(gatherPause)
-		if err != nil {
-			a.failed(err)
-			pause.Reset(faultPause)
+		rest(ctx, gatherPause, nil)
+		if busy {
+			rest(ctx, busyPause, a.hurry)
 		}
-		select {
-		case <-ctx.Done():
-		case <-pause.C:
-		}
+	}
+}
+
+// rest waits until the pause is over, unless it is cut short.
+func rest(ctx context.Context, pause time.Duration, hurry <-chan struct{}) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-hurry:
+	case <-timer.C:
 	}
 }
 
@@ -217,7 +237,7 @@ func (a *Attribution) step(max int) (int, error) {
 		}
 	}
 	desk := a.desk.Load()
-	var sales []*Sale
+	var count decided
 	cursor, err := a.deps.Journal.Read(next.cursor, max, func(e exchange.Entry) error {
 		if e.Seq != next.cursor {
 			return fmt.Errorf("journal told seq %d, expected %d", e.Seq, next.cursor)
@@ -235,7 +255,7 @@ func (a *Attribution) step(max int) (int, error) {
 			return nil
 		}
 		next.totals.add(sale)
-		sales = append(sales, sale)
+		count.add(sale)
 		if loud {
 			desk.notify(intake, a.deps.Vault, sale)
 		}
@@ -263,30 +283,42 @@ func (a *Attribution) step(max int) (int, error) {
 		return 0, nil
 	}
 	a.state = next
-	a.publish(sales, n)
+	a.publish(&count, n)
 	intake.Done()
 	a.weigh()
 	a.met.batch.UpdateDuration(start)
 	return n, nil
 }
 
-func (a *Attribution) publish(sales []*Sale, n int) {
+// decided counts the decisions of one batch.
+type decided struct {
+	credits, reversed int
+	uncredited        [WhyCount]int
+}
+
+func (d *decided) add(s *Sale) {
+	switch taken := s.Trigger == TriggerReversed || s.Trigger == TriggerReturned; {
+	case taken && s.Credited():
+		d.reversed++
+	case taken: // nobody had earned by it
+	case s.Credited():
+		d.credits++
+	default:
+		d.uncredited[s.Uncredited]++
+	}
+}
+
+func (a *Attribution) publish(count *decided, n int) {
 	a.met.entries.Add(n)
 	a.met.orphans.Add(a.fold.orphans)
 	if a.fold.orphans > 0 {
 		a.log.Error().Int("times", a.fold.orphans).Msg("journal tells the end of attempts it did not tell the start of")
 		a.fold.orphans = 0
 	}
-	for _, s := range sales {
-		switch taken := s.Trigger == TriggerReversed || s.Trigger == TriggerReturned; {
-		case taken && s.Credited():
-			a.met.reversed.Inc()
-		case taken: // nobody had earned by it
-		case s.Credited():
-			a.met.credits.Inc()
-		default:
-			a.met.uncredited[s.Uncredited].Inc()
-		}
+	a.met.credits.Add(count.credits)
+	a.met.reversed.Add(count.reversed)
+	for w := WhyNone + 1; w < WhyCount; w++ {
+		a.met.uncredited[w].Add(count.uncredited[w])
 	}
 	a.mu.Lock()
 	a.seen, a.fault = a.state, ""

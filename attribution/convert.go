@@ -90,6 +90,10 @@ func (a *Attribution) Follow() error {
 			return nil
 		}
 		select {
+		case a.hurry <- struct{}{}:
+		default: // the follower is told already
+		}
+		select {
 		case <-moved:
 		case <-ctx.Done():
 			return ctx.Err()

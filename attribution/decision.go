@@ -22,8 +22,8 @@ type Decided struct {
 // DecidedOf finds what was decided of a lead. It reads only, so it may run
 // beside the follower, or without one. Nothing is found of a lead of which no
 // leg was sold, unless an offer pays for acceptance.
-func DecidedOf(space Space, lead exchange.LeadID) (d Decided, err error) {
-	a := &Attribution{deps: Deps{Space: space}}
+func DecidedOf(journal Journal, space Space, lead exchange.LeadID) (d Decided, err error) {
+	a := &Attribution{deps: Deps{Journal: journal, Space: space}}
 	sales, err := a.Explain(lead)
 	if err != nil {
 		return d, fmt.Errorf("cannot read the decisions: %w", err)
@@ -40,11 +40,14 @@ func DecidedOf(space Space, lead exchange.LeadID) (d Decided, err error) {
 		return d, err
 	}
 	o, err := decodeOpenLead(v)
+	if err != nil {
+		return d, err
+	}
 	d.Open = len(o.attempts)
-	return d, err
+	return d, nil
 }
 
 // Decided is DecidedOf over the room's own space.
 func (a *Attribution) Decided(lead exchange.LeadID) (Decided, error) {
-	return DecidedOf(a.deps.Space, lead)
+	return DecidedOf(a.deps.Journal, a.deps.Space, lead)
 }

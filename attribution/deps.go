@@ -18,6 +18,8 @@ type Journal interface {
 	Read(from uint64, max int, fn func(exchange.Entry) error) (next uint64, err error)
 	// WaitDurable blocks until the durable seq is above after, and returns it.
 	WaitDurable(ctx context.Context, after uint64) (uint64, error)
+	// LeadEntries appends every entry that names the lead to dst, in order. They may be not yet durable.
+	LeadEntries(lead exchange.LeadID, dst []exchange.Entry) ([]exchange.Entry, error)
 }
 
 // Space is attribution's own keyspace: see postback.Space.

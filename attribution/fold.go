@@ -1,6 +1,7 @@
 package attribution
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,10 +14,15 @@ type view interface {
 	get(key []byte) (value []byte, ok bool, err error)
 	set(key, value []byte)
 	create(key, value []byte) // set of a key that the space does not hold
-	add(key, value []byte)    // the same of one that the fold reads again only among a lead's decisions
+	add(key, value []byte)    // the same of one that the fold reads again only among a lead's decisions; it keeps neither slice
 	del(key []byte)
 	// delRange removes the keys from lo up to, not including, hi. The fold never asks for them again.
 	delRange(lo, hi []byte)
+	// lead returns a lead that has attempts which have not ended. Whoever changes it says so with setLead or endLead.
+	lead(id exchange.LeadID) (o *openLead, ok bool, err error)
+	setLead(id exchange.LeadID, o *openLead)
+	beginLead(id exchange.LeadID, o *openLead) // setLead of one that the space does not hold
+	endLead(id exchange.LeadID)
 	// decisions calls fn for those about a lead of a seq below before, in the order of the journal.
 	decisions(lead exchange.LeadID, before uint64, fn func(*Sale)) error
 }
@@ -29,6 +35,9 @@ type fold struct {
 	terms   map[exchange.OfferID]terms // replaced, never changed: a batch that fails goes back to the old map
 	horizon int64                      // Unix milliseconds: clicks made before it have left
 	orphans int                        // events of attempts whose start the journal did not tell
+	sale    Sale                       // the latest sold leg: what apply returns is valid until the next call
+	key     []byte                     // scratch of keep
+	value   []byte                     // the same
 	// settled, if not nil, hears of each lead whose last unknown attempt was settled: its seller was told pending.
 	settled func(seq uint64, seller exchange.SellerID, lead exchange.LeadID)
 }
@@ -47,7 +56,7 @@ func loadTerms(space Space) (map[exchange.OfferID]terms, error) {
 	return all, nil
 }
 
-// apply moves the records on by one event. It returns the decision that the event led to, if any.
+// apply moves the records on by one event. It returns the decision that the event led to, if any: valid until it is called again.
 func (f *fold) apply(e exchange.Entry) (*Sale, error) {
 	f.advance(e.At)
 	switch ev := e.Event.(type) {
@@ -95,14 +104,14 @@ func clickOf(e exchange.Entry, ev *exchange.Clicked) *click {
 func (f *fold) started(e exchange.Entry, ev *exchange.PostStarted) (*Sale, error) {
 	attempt := openAttempt{no: ev.Attempt, at: e.At, contract: ev.Contract, buyer: ev.Buyer, revenue: ev.Bid, payout: ev.Payout}
 	if ev.Lead != nil { // the lead's first event: nothing is known of it
-		o := openLead{
+		o := &openLead{
 			at: e.At, seller: ev.Lead.Seller, currency: ev.Lead.Currency, test: ev.Lead.Test, source: ev.Lead.Source,
 			attempts: []openAttempt{attempt},
 		}
-		f.view.create(openKey(ev.LeadID), o.encode())
-		return f.accepted(e, ev.LeadID, &o)
+		f.view.beginLead(ev.LeadID, o)
+		return f.accepted(e, ev.LeadID, o)
 	}
-	o, known, err := f.open(ev.LeadID)
+	o, known, err := f.view.lead(ev.LeadID)
 	if err != nil {
 		return nil, err
 	}
@@ -111,17 +120,8 @@ func (f *fold) started(e exchange.Entry, ev *exchange.PostStarted) (*Sale, error
 		return nil, nil
 	}
 	o.attempts = append(o.attempts, attempt)
-	f.view.set(openKey(ev.LeadID), o.encode())
+	f.view.setLead(ev.LeadID, o)
 	return nil, nil
-}
-
-func (f *fold) open(id exchange.LeadID) (o openLead, ok bool, err error) {
-	v, ok, err := f.view.get(openKey(id))
-	if err != nil || !ok {
-		return o, false, err
-	}
-	o, err = decodeOpenLead(v)
-	return o, err == nil, err
 }
 
 // accepted decides the credit of a lead that goes to its first buyer. Where any
@@ -158,34 +158,38 @@ type end struct {
 }
 
 func (f *fold) ended(e end) (*Sale, error) {
-	o, known, err := f.open(e.lead)
+	o, known, err := f.view.lead(e.lead)
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(o.attempts, func(a openAttempt) bool { return a.no == e.attempt })
-	if !known || i < 0 {
+	i := -1
+	if known {
+		i = slices.IndexFunc(o.attempts, func(a openAttempt) bool { return a.no == e.attempt })
+	}
+	if i < 0 {
 		f.orphans++
 		return nil, nil
 	}
 	attempt := o.attempts[i]
 	o.attempts = slices.Delete(o.attempts, i, i+1)
 	if len(o.attempts) == 0 && e.status != exchange.LeadOpen && e.status != exchange.LeadPending {
-		f.view.del(openKey(e.lead))
+		f.view.endLead(e.lead)
 		if e.at == 0 && f.settled != nil {
 			f.settled(e.seq, o.seller, e.lead)
 		}
 	} else {
-		f.view.set(openKey(e.lead), o.encode())
+		f.view.setLead(e.lead, o)
 	}
 	if !e.accepted || o.test {
 		return nil, nil
 	}
-	return f.sold(e, &o, &attempt)
+	return f.sold(e, o, &attempt)
 }
 
 // sold decides the credit of a sold leg and books it.
 func (f *fold) sold(e end, o *openLead, attempt *openAttempt) (*Sale, error) {
-	s := &Sale{
+	s := &f.sale
+	*s = Sale{
 		Seq: e.seq, Lead: e.lead, Attempt: e.attempt, At: e.at, Seller: o.seller, Buyer: attempt.buyer,
 		Contract: attempt.contract, Currency: o.currency, Revenue: attempt.revenue, Payout: attempt.payout,
 	}
@@ -236,18 +240,16 @@ func (s *Sale) pay() {
 	}
 }
 
-// keep writes a decision and what follows from it.
+// keep writes a decision. The ledger follows from it; the journal tells which lead it is of, unless an event of a click led to it.
 func (f *fold) keep(s *Sale) {
+	f.key, f.value = appendSaleKey(f.key[:0], s.Seq), s.append(f.value[:0])
 	if s.IsEvent() || s.Uncredited == WhyAwaiting {
-		f.view.create(saleKey(s.Seq), s.encode()) // what it awaits, or its reversal, reads it
+		f.view.create(bytes.Clone(f.key), bytes.Clone(f.value)) // what it awaits, or its reversal, reads it
 	} else {
-		f.view.add(saleKey(s.Seq), s.encode())
+		f.view.add(f.key, f.value)
 	}
-	if !s.Lead.IsZero() {
+	if s.ofClick() && !s.Lead.IsZero() {
 		f.view.add(leadKey(s.Lead, s.Seq), nil)
-	}
-	for _, p := range postingsOf(s) {
-		f.view.add(ledgerKey(p.Seq, p.Line), p.encode())
 	}
 }
 

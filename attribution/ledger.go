@@ -1,9 +1,6 @@
 package attribution
 
-import (
-	"vendue/attribution/internal/wire"
-	"vendue/exchange"
-)
+import "vendue/exchange"
 
 // AccountKind says whose account it is.
 type AccountKind uint8
@@ -30,8 +27,8 @@ func (k AccountKind) String() string {
 func (k AccountKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // Posting is one line of the ledger: a debit above zero (the account owes), a
-// credit below (it is owed). The postings of one seq sum to zero. Nothing
-// changes or removes a posting.
+// credit below (it is owed). The postings of one seq sum to zero. They follow
+// from the decision of that seq, which nothing changes or removes.
 type Posting struct {
 	Seq     uint64         `json:"seq"`  // of the event it follows from
 	Line    byte           `json:"line"` // among those of its seq
@@ -74,23 +71,4 @@ func postingsOf(s *Sale) []Posting {
 		post(AccountAffiliate, string(s.Credits[i].Affiliate), -s.Credits[i].Amount)
 	}
 	return lines
-}
-
-func (p *Posting) encode() []byte {
-	w := wire.Writer{B: make([]byte, 0, 16+len(p.Name))}
-	w.Uint(recordVersion)
-	w.Uint(uint64(p.Account))
-	w.Text(p.Name)
-	w.Int(int64(p.Amount))
-	return w.B
-}
-
-func decodePosting(seq uint64, line byte, b []byte) (p Posting, err error) {
-	r, err := reader("ledger", b)
-	if err != nil {
-		return p, err
-	}
-	p.Seq, p.Line = seq, line
-	p.Account, p.Name, p.Amount = AccountKind(r.Uint()), r.Text(), exchange.Money(r.Int())
-	return p, r.Err()
 }

@@ -1,6 +1,8 @@
 package attribution
 
 import (
+	"math"
+
 	"vendue/attribution/postback"
 	"vendue/exchange"
 )
@@ -29,27 +31,23 @@ func (a *Attribution) Credits(from uint64, fn func(Sale) bool) error {
 // touches considered, dropped and why, rule and result. It is empty for a lead
 // that was not sold.
 func (a *Attribution) Explain(lead exchange.LeadID) (sales []Sale, err error) {
-	err = a.deps.Space.Scan(leadKey(lead, 0), append(leadKey(lead, ^uint64(0)), 0), func(k, _ []byte) (bool, error) {
-		seq := seqOf(k, prefixLead+string(lead[:]))
-		v, ok, err := a.deps.Space.Get(saleKey(seq))
-		if err != nil || !ok {
-			return false, err
-		}
-		s, err := decodeSale(seq, v)
-		sales = append(sales, s)
-		return len(sales) < decisionsMax, err
-	})
+	seqs, err := decisionsOf(a.deps.Journal, a.deps.Space, lead, math.MaxUint64)
+	if err != nil {
+		return nil, err
+	}
+	err = tellDecisions(seqs, func(s *Sale) { sales = append(sales, *s) }, a.deps.Space.Get)
 	return sales, err
 }
 
 // Ledger calls fn for each posting from seq from on, until fn returns false.
 func (a *Attribution) Ledger(from uint64, fn func(Posting) bool) error {
-	return a.deps.Space.Scan(ledgerKey(from, 0), after(prefixLedger), func(k, v []byte) (bool, error) {
-		p, err := decodePosting(seqOf(k, prefixLedger), k[len(k)-1], v)
-		if err != nil {
-			return false, err
+	return a.Sales(from, func(s Sale) bool {
+		for _, p := range postingsOf(&s) {
+			if !fn(p) {
+				return false
+			}
 		}
-		return fn(p), nil
+		return true
 	})
 }
 

@@ -14,9 +14,8 @@ import (
 //	f offer              -> the offer's terms in force
 //	k click(20)          -> click
 //	o lead(20)           -> a lead with attempts that have not ended
-//	s seq(8)             -> a sold leg, an accepted lead or an event, and what was decided of it
-//	e lead(20) seq(8)    -> nothing; finds the decisions of a lead
-//	l seq(8) line(1)     -> one posting of the ledger
+//	s seq(8)             -> a sold leg, an accepted lead or an event, and what was decided of it; the ledger follows from it
+//	e lead(20) seq(8)    -> nothing; finds those of a lead's decisions that follow from an event of a click, which names no lead
 //	w click(20)          -> sold legs that await an event, and events that await a sold leg
 //	x click(20) key(16)  -> an event that was told
 //
@@ -28,12 +27,14 @@ const (
 	prefixOpen    = "o"
 	prefixSale    = "s"
 	prefixLead    = "e"
-	prefixLedger  = "l"
 	prefixAwaited = "w"
 	prefixTold    = "x"
+	// prefixOldLedger is where the ledger stood before version 3.
+	prefixOldLedger = "l"
 
-	// recordVersion 2: chains of touches, several credits of one sale, events.
-	recordVersion = 2
+	// recordVersion 2: chains of touches, several credits of one sale, events. 3: one record per sold leg, from
+	// which the ledger follows, and in which what it lacks takes no place.
+	recordVersion = 3
 	// openAttemptsMax bounds the attempts of one lead that are in flight or unknown at once.
 	openAttemptsMax = 256
 	touchesMax      = 64
@@ -45,8 +46,12 @@ const (
 func termsKey(offer exchange.OfferID) []byte { return append([]byte(prefixTerms), offer...) }
 func clickKey(id exchange.ClickID) []byte    { return append(key(prefixClick, len(id)), id[:]...) }
 func openKey(id exchange.LeadID) []byte      { return append(key(prefixOpen, len(id)), id[:]...) }
-func saleKey(seq uint64) []byte              { return binary.BigEndian.AppendUint64(key(prefixSale, 8), seq) }
+func saleKey(seq uint64) []byte              { return appendSaleKey(nil, seq) }
 func awaitedKey(id exchange.ClickID) []byte  { return append(key(prefixAwaited, len(id)), id[:]...) }
+
+func appendSaleKey(dst []byte, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, prefixSale...), seq)
+}
 
 func toldKey(id exchange.ClickID, event exchange.Fingerprint) []byte {
 	return append(append(key(prefixTold, len(id)+len(event)), id[:]...), event[:]...)
@@ -61,10 +66,6 @@ func madeBefore(prefix string, ms int64) []byte {
 
 func leadKey(id exchange.LeadID, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(key(prefixLead, len(id)+8), id[:]...), seq)
-}
-
-func ledgerKey(seq uint64, line byte) []byte {
-	return append(binary.BigEndian.AppendUint64(key(prefixLedger, 8+1), seq), line)
 }
 
 // key begins a key that goes on for n bytes.
@@ -231,11 +232,12 @@ func (o *openLead) encode() []byte {
 	return w.B
 }
 
-func decodeOpenLead(b []byte) (o openLead, err error) {
+func decodeOpenLead(b []byte) (*openLead, error) {
 	r, err := reader("open lead", b)
 	if err != nil {
-		return o, err
+		return nil, err
 	}
+	o := &openLead{}
 	o.at, o.seller, o.currency, o.test = r.Int(), exchange.SellerID(r.Text()), r.Text(), r.Bool()
 	o.source.Affiliate, o.source.Offer = exchange.AffiliateID(r.Text()), exchange.OfferID(r.Text())
 	o.source.Click, o.source.Foreign = readClickID(&r), exchange.Sealed(r.Text())
@@ -350,8 +352,12 @@ func readState(space Space) (s state, err error) {
 	if err != nil || !ok {
 		return state{cursor: 1}, err
 	}
-	if old := (wire.Reader{B: b}); old.Uint() == 1 {
+	switch old := (wire.Reader{B: b}); old.Uint() {
+	case 1:
 		return state{cursor: 1, quiet: old.Uint()}, nil
+	case 2:
+		cursor, _, quiet := old.Uint(), old.Int(), old.Uint()
+		return state{cursor: 1, quiet: max(cursor, quiet)}, nil
 	}
 	r, err := reader("state", b)
 	if err != nil {

@@ -15,7 +15,7 @@ func FuzzRecords(f *testing.F) {
 		Offer:   "auto", Credits: []Credit{{Weight: 1, Affiliate: "blog", Amount: 1, Foreign: exchange.Sealed("x")}}}
 	open := openLead{at: 1, seller: "north", currency: "USD", source: exchange.SourceFacts{Affiliate: "blog"}, attempts: []openAttempt{{no: 1, buyer: "acme", revenue: 5}}}
 	st := state{cursor: 9, totals: Totals{Sold: 3, Credits: 1}}
-	for _, b := range [][]byte{sale.encode(), open.encode(), st.encode(), (&click{seq: 1, foreign: exchange.Sealed("y")}).encode(), (&terms{windowSec: 5}).encode(), (&Posting{Account: AccountHouse, Amount: -7}).encode()} {
+	for _, b := range [][]byte{sale.append(nil), open.encode(), st.encode(), (&click{seq: 1, foreign: exchange.Sealed("y")}).encode(), (&terms{windowSec: 5}).encode()} {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -29,13 +29,11 @@ func FuzzRecords(f *testing.F) {
 			}
 		}
 		s, err := decodeSale(0, b)
-		again("sale", err, s.encode)
+		again("sale", err, func() []byte { return s.append(nil) })
 		o, err := decodeOpenLead(b)
-		again("open lead", err, o.encode)
+		again("open lead", err, func() []byte { return o.encode() })
 		c, err := decodeClick(b)
 		again("click", err, c.encode)
-		p, err := decodePosting(0, 0, b)
-		again("posting", err, p.encode)
 	})
 }
 
@@ -46,12 +44,12 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 		Credits: []Credit{{Touch: 0, Weight: 3, Affiliate: "blog", Click: exchange.ClickID{9}, Amount: -1, Foreign: exchange.Sealed("x")}},
 		rule: terms{model: exchange.LastTouch, windowSec: 60, commission: exchange.Commission{Rate: 1, Of: exchange.OfMargin, PaidBy: exchange.PaidByHouse},
 			rules: exchange.OfferRules{ViewSec: 1, CouponFirst: true, EarnOn: exchange.EarnConfirmed, NeedSold: true, Event: "bought", ConfirmSec: 2, FlatAmount: 3}}}
-	got, err := decodeSale(5, s.encode())
+	got, err := decodeSale(5, s.append(nil))
 	if err != nil || !reflect.DeepEqual(got, s) {
 		t.Fatalf("%v: %+v", err, got)
 	}
-	for n := range s.encode() {
-		if _, err := decodeSale(5, s.encode()[:n]); err == nil {
+	for n := range s.append(nil) {
+		if _, err := decodeSale(5, s.append(nil)[:n]); err == nil {
 			t.Fatalf("a record cut at %d was taken", n)
 		}
 	}

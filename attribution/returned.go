@@ -3,6 +3,7 @@ package attribution
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"vendue/exchange"
 )
@@ -82,7 +83,7 @@ func (s *Sale) takeBack() {
 
 // decisions implements view: those in the space, and those of this batch.
 func (o *overlay) decisions(lead exchange.LeadID, before uint64, fn func(*Sale)) error {
-	seqs, err := decisionsOf(o.space, lead, before)
+	seqs, err := decisionsOf(o.journal, o.space, lead, before)
 	if err != nil {
 		return err
 	}
@@ -104,15 +105,25 @@ func (o *overlay) decisions(lead exchange.LeadID, before uint64, fn func(*Sale))
 
 // decisions implements view. The space holds them all; each is compared where it is made.
 func (c *checker) decisions(lead exchange.LeadID, before uint64, fn func(*Sale)) error {
-	seqs, err := decisionsOf(c.space, lead, before)
+	seqs, err := decisionsOf(c.journal, c.space, lead, before)
 	if err != nil {
 		return err
 	}
 	return tellDecisions(seqs, fn, c.space.Get)
 }
 
-// decisionsOf lists the seqs below before of a lead's decisions in the space.
-func decisionsOf(space Space, lead exchange.LeadID, before uint64) (seqs []uint64, err error) {
+// decisionsOf lists the seqs below before at which a lead's decisions stand, if they stand: those of its own events, of
+// which the journal keeps a list, and those that events of its click led to, of which the space does.
+func decisionsOf(journal Journal, space Space, lead exchange.LeadID, before uint64) (seqs []uint64, err error) {
+	entries, err := journal.LeadEntries(lead, nil)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read a lead's events: %w", err)
+	}
+	for i := range entries {
+		if entries[i].Seq < before {
+			seqs = append(seqs, entries[i].Seq)
+		}
+	}
 	err = space.Scan(leadKey(lead, 0), leadKey(lead, before), func(k, _ []byte) (bool, error) {
 		seqs = append(seqs, seqOf(k, prefixLead+string(lead[:])))
 		return len(seqs) < decisionsMax, nil
@@ -123,14 +134,16 @@ func decisionsOf(space Space, lead exchange.LeadID, before uint64) (seqs []uint6
 	return seqs, nil
 }
 
+// tellDecisions calls fn for the decisions at seqs, in the order of the journal. Most events of a lead lead to none.
 func tellDecisions(seqs []uint64, fn func(*Sale), get func(key []byte) ([]byte, bool, error)) error {
+	slices.Sort(seqs)
 	for _, seq := range seqs {
 		v, ok, err := get(saleKey(seq))
 		if err != nil {
 			return err
 		}
 		if !ok {
-			return fmt.Errorf("attribution's record of seq %d is not there", seq)
+			continue
 		}
 		s, err := decodeSale(seq, v)
 		if err != nil {

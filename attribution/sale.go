@@ -102,42 +102,82 @@ func (s *Sale) IsLeg() bool { return s.Attempt > 0 }
 // IsEvent tells whether an event does.
 func (s *Sale) IsEvent() bool { return !s.EventKey.IsZero() }
 
-func (s *Sale) encode() []byte {
-	w := wire.Writer{B: make([]byte, 0, 384)}
+// ofClick tells whether the event that led to the decision names a click, and no lead.
+func (s *Sale) ofClick() bool { return s.Trigger == TriggerConfirmed || s.Trigger == TriggerReversed }
+
+// What a record of a sale holds beside what all of them do.
+const (
+	partOf       = 1 << iota
+	partLead     // and attempt, seller, buyer and contract
+	partEvent    // and its click
+	partEvidence // touches, offer, terms, credits
+)
+
+func (s *Sale) parts() (parts uint64) {
+	if s.Of > 0 {
+		parts |= partOf
+	}
+	if !s.Lead.IsZero() {
+		parts |= partLead
+	}
+	if s.Event != "" || s.IsEvent() || !s.EventClick.IsZero() {
+		parts |= partEvent
+	}
+	if len(s.Touches) > 0 || s.Offer != "" || s.rule != (terms{}) || len(s.Credits) > 0 {
+		parts |= partEvidence
+	}
+	return parts
+}
+
+func (s *Sale) append(dst []byte) []byte {
+	w, parts := wire.Writer{B: dst}, s.parts()
 	w.Uint(recordVersion)
+	w.Uint(parts)
 	w.Uint(uint64(s.Trigger))
-	w.Uint(s.Of)
-	w.Raw(s.Lead[:])
-	w.Uint(uint64(s.Attempt))
 	w.Int(s.At)
-	w.Text(string(s.Seller))
-	w.Text(string(s.Buyer))
-	w.Text(string(s.Contract))
 	w.Text(s.Currency)
 	w.Int(int64(s.Revenue))
 	w.Int(int64(s.Payout))
-	w.Text(s.Event)
-	w.Raw(s.EventKey[:])
-	w.Int(int64(s.EventAmount))
-	writeClickID(&w, s.EventClick)
+	w.Uint(uint64(s.Uncredited))
+	if parts&partOf != 0 {
+		w.Uint(s.Of)
+	}
+	if parts&partLead != 0 {
+		w.Raw(s.Lead[:])
+		w.Uint(uint64(s.Attempt))
+		w.Text(string(s.Seller))
+		w.Text(string(s.Buyer))
+		w.Text(string(s.Contract))
+	}
+	if parts&partEvent != 0 {
+		w.Text(s.Event)
+		w.Raw(s.EventKey[:])
+		w.Int(int64(s.EventAmount))
+		writeClickID(&w, s.EventClick)
+	}
+	if parts&partEvidence != 0 {
+		s.writeEvidence(&w)
+	}
+	return w.B
+}
+
+func (s *Sale) writeEvidence(w *wire.Writer) {
 	w.Uint(uint64(len(s.Touches)))
 	for i := range s.Touches {
-		s.Touches[i].write(&w)
+		s.Touches[i].write(w)
 	}
 	w.Text(string(s.Offer))
-	w.Uint(uint64(s.Uncredited))
-	s.rule.write(&w)
+	s.rule.write(w)
 	w.Uint(uint64(len(s.Credits)))
 	for i := range s.Credits {
 		c := &s.Credits[i]
 		w.Uint(uint64(c.Touch))
 		w.Uint(c.Weight)
 		w.Text(string(c.Affiliate))
-		writeClickID(&w, c.Click)
+		writeClickID(w, c.Click)
 		w.Int(int64(c.Amount))
 		w.Text(string(c.Foreign))
 	}
-	return w.B
 }
 
 func (t *Touch) write(w *wire.Writer) {
@@ -163,25 +203,39 @@ func decodeSale(seq uint64, b []byte) (s Sale, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.Seq, s.Trigger, s.Of = seq, Trigger(r.Uint()), r.Uint()
-	r.Raw(s.Lead[:])
-	s.Attempt, s.At = uint16(r.Uint()), r.Int()
-	s.Seller, s.Buyer, s.Contract = exchange.SellerID(r.Text()), exchange.BuyerID(r.Text()), exchange.ContractID(r.Text())
-	s.Currency, s.Revenue, s.Payout = r.Text(), exchange.Money(r.Int()), exchange.Money(r.Int())
-	s.Event = r.Text()
-	r.Raw(s.EventKey[:])
-	s.EventAmount, s.EventClick = exchange.Money(r.Int()), readClickID(&r)
-	for range min(r.Count(), touchesMax) {
-		s.Touches = append(s.Touches, readTouch(&r))
+	parts := r.Uint()
+	s.Seq, s.Trigger, s.At = seq, Trigger(r.Uint()), r.Int()
+	s.Currency, s.Revenue, s.Payout, s.Uncredited = r.Text(), exchange.Money(r.Int()), exchange.Money(r.Int()), Why(r.Uint())
+	if parts&partOf != 0 {
+		s.Of = r.Uint()
 	}
-	s.Offer, s.Uncredited, s.rule = exchange.OfferID(r.Text()), Why(r.Uint()), readTerms(&r)
+	if parts&partLead != 0 {
+		r.Raw(s.Lead[:])
+		s.Attempt = uint16(r.Uint())
+		s.Seller, s.Buyer, s.Contract = exchange.SellerID(r.Text()), exchange.BuyerID(r.Text()), exchange.ContractID(r.Text())
+	}
+	if parts&partEvent != 0 {
+		s.Event = r.Text()
+		r.Raw(s.EventKey[:])
+		s.EventAmount, s.EventClick = exchange.Money(r.Int()), readClickID(&r)
+	}
+	if parts&partEvidence != 0 {
+		s.readEvidence(&r)
+	}
+	return s, r.Err()
+}
+
+func (s *Sale) readEvidence(r *wire.Reader) {
+	for range min(r.Count(), touchesMax) {
+		s.Touches = append(s.Touches, readTouch(r))
+	}
+	s.Offer, s.rule = exchange.OfferID(r.Text()), readTerms(r)
 	for range min(r.Count(), creditsMax) {
 		s.Credits = append(s.Credits, Credit{
-			Touch: int(r.Uint()), Weight: r.Uint(), Affiliate: exchange.AffiliateID(r.Text()), Click: readClickID(&r),
+			Touch: int(r.Uint()), Weight: r.Uint(), Affiliate: exchange.AffiliateID(r.Text()), Click: readClickID(r),
 			Amount: exchange.Money(r.Int()), Foreign: exchange.Sealed(r.Text()),
 		})
 	}
-	return s, r.Err()
 }
 
 // Tally counts decisions of one kind. Told = Credited + the sum of Uncredited.

@@ -69,20 +69,21 @@ func (p *Space) walk(lo, hi []byte, down bool, fn func(key, value []byte) (bool,
 type SpaceBatch struct {
 	p     *Space
 	batch *pebble.Batch
+	full  []byte // scratch: the key with the space's prefix before it
 	err   error
 }
 
 // Set gives key a value. Both are copied.
 func (b *SpaceBatch) Set(key, value []byte) {
 	if b.sound(key) {
-		b.err = b.batch.Set(b.p.key(key), value, nil)
+		b.err = b.batch.Set(b.key(key), value, nil)
 	}
 }
 
 // Delete removes key, if it is there.
 func (b *SpaceBatch) Delete(key []byte) {
 	if b.sound(key) {
-		b.err = b.batch.Delete(b.p.key(key), nil)
+		b.err = b.batch.Delete(b.key(key), nil)
 	}
 }
 
@@ -93,6 +94,12 @@ func (b *SpaceBatch) DeleteRange(lo, hi []byte) {
 	}
 	from, until := b.p.bounds(lo, hi)
 	b.err = b.batch.DeleteRange(from, until, nil)
+}
+
+// key returns the database's key. It is valid until the next one.
+func (b *SpaceBatch) key(key []byte) []byte {
+	b.full = append(append(b.full[:0], b.p.prefix...), key...)
+	return b.full
 }
 
 func (b *SpaceBatch) sound(key []byte) bool {

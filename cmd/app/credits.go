@@ -123,7 +123,7 @@ func Credit(s *store.Store, text string) (*CreditReport, error) {
 	if !ok {
 		return nil, errNoLead
 	}
-	decided, err := attribution.DecidedOf(space{s.Space("attribution")}, lead)
+	decided, err := attribution.DecidedOf(s, space{s.Space("attribution")}, lead)
 	if err != nil {
 		return nil, err
 	}

@@ -186,6 +186,27 @@ func (j *Journal) Read(from uint64, most int, fn func(exchange.Entry) error) (ui
 	return from, nil
 }
 
+// LeadEntries implements attribution.Journal.
+func (j *Journal) LeadEntries(lead exchange.LeadID, dst []exchange.Entry) ([]exchange.Entry, error) {
+	for _, e := range j.Entries() {
+		var of exchange.LeadID
+		switch ev := e.Event.(type) {
+		case *exchange.PostStarted:
+			of = ev.LeadID
+		case *exchange.PostEnded:
+			of = ev.LeadID
+		case *exchange.LegSettled:
+			of = ev.LeadID
+		case *exchange.LegGivenBack:
+			of = ev.LeadID
+		}
+		if of == lead && !lead.IsZero() {
+			dst = append(dst, e)
+		}
+	}
+	return dst, nil
+}
+
 // WaitDurable implements attribution.Journal.
 func (j *Journal) WaitDurable(ctx context.Context, after uint64) (uint64, error) {
 	for {
