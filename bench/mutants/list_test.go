@@ -24,7 +24,7 @@ var mutants = []mutant{
 	{
 		name: "cursor moves without its batch", file: "attribution/attribution.go",
 		old:    "\t\t\tover.write(b)\n",
-		new:    "\t\t\tif len(sales) == 0 {\n\t\t\t\tover.write(b)\n\t\t\t}\n",
+		new:    "\t\t\tif count == (decided{}) {\n\t\t\t\tover.write(b)\n\t\t\t}\n",
 		suites: []string{"./attribution"},
 	},
 	{
