@@ -89,6 +89,12 @@ func (f *fault) check() error {
 	}
 }
 
+// wait returns why the journal is broken, once it is.
+func (f *fault) wait() error {
+	<-f.broken
+	return f.err
+}
+
 // guard calls fn, which calls Pebble, and turns every way in which a write of
 // Pebble's can fail into an error: it returns one, it panics (and keeps its
 // commit lock), or it logs a fatal line and expects the process to be gone.

@@ -38,7 +38,7 @@ const indexMarkKey = "m"
 //
 // The index is never ahead of the journal on disk: a generation is written only
 // when its last event is durable. If the disk is slower than the events come,
-// Append waits for the writing one (room), which holds up whoever decides.
+// Append waits for the writing one (Store.room), which holds up whoever decides.
 //
 // mu guards open, writing and spare. The goroutine alone takes writing away,
 // and writing does not change while it is there, so it reads it without the lock.
@@ -59,7 +59,7 @@ type indexer struct {
 	sweep   sweep         // the goroutine's alone, once it runs
 	running bool          // the goroutine was started; set once, while opening
 	full    chan struct{} // holds one: the open generation may be full
-	turned  chan struct{} // holds one: the open generation is another one
+	turned  chan struct{} // holds one: the open generation is another one; Append waits for it
 	closing chan struct{}
 	done    chan struct{}
 }
@@ -76,23 +76,7 @@ func newIndexer(s *Store) *indexer {
 	return x
 }
 
-// room returns when one more batch may be added, or the journal is broken. It
-// tells how long that took. Only Append calls it.
-func (x *indexer) room() time.Duration {
-	if x.hasRoom() {
-		return 0
-	}
-	began := time.Now()
-	for !x.hasRoom() {
-		select {
-		case <-x.turned:
-		case <-x.s.fault.broken:
-			return time.Since(began)
-		}
-	}
-	return time.Since(began)
-}
-
+// hasRoom tells whether one more Append may add to the open generation.
 func (x *indexer) hasRoom() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -15,19 +14,10 @@ import (
 // appendEventsMax bounds the events of one Append.
 const appendEventsMax = 1024
 
-// appender is the scratch of the one caller that may be inside Append.
-type appender struct {
-	wire wire
-	rec  []byte
-	key  []byte
-}
-
-// ticket is one batch on its way to the disk.
+// ticket is one Append's events on their way to the disk.
 type ticket struct {
 	s     *Store
-	batch *pebble.Batch
-	last  uint64
-	count int
+	pack  *pack
 	began time.Time
 }
 
@@ -35,7 +25,7 @@ type ticket struct {
 // journal's order as one batch: after a crash all of them are there or none.
 // It does not wait for the disk; the ticket does, and until then nothing that
 // follows from the events may leave the house. It waits only where the disk is
-// so far behind that the index keys no longer fit in memory.
+// so far behind that the events or their index keys no longer fit in memory.
 //
 // at is in Unix nanoseconds. last is the seq of the last event. The events are
 // read before Append returns and not kept. One caller at a time: whoever holds
@@ -54,81 +44,69 @@ func (s *Store) Append(at int64, events ...exchange.Event) (last uint64, t excha
 	if n := len(events); n == 0 || n > appendEventsMax {
 		return 0, nil, fmt.Errorf("cannot append %d events: expected 1 to %d", n, appendEventsMax)
 	}
-	if waited := s.index.room(); waited > 0 {
-		s.m.indexWait.Add(waited.Seconds())
-	}
+	s.room()
 	began := time.Now()
-	first := s.seq.Load() + 1
-	batch := s.db.NewBatch()
-	for i, ev := range events {
-		if err := s.put(batch, exchange.Entry{Seq: first + uint64(i), At: at, Event: ev}); err != nil {
-			_ = batch.Close()
-			return 0, nil, err
-		}
+	caughtUp := s.Durable() == s.Seq()
+	pack, last, size, err := s.committer.add(at, events)
+	if err != nil {
+		return 0, nil, err
 	}
-	size := batch.Len()
-	if err := s.fault.guard(func() error { return s.db.ApplyNoSyncWait(batch, pebble.Sync) }); err != nil {
-		return 0, nil, err // the batch may still be in Pebble's hands: it is left to the collector
-	}
-	last = first + uint64(len(events)) - 1
-	s.index.add(at, first, events, binary.LittleEndian.Uint64(s.appender.rec))
-	if s.Durable() == first-1 {
+	if caughtUp {
 		s.advanced.Store(int64(began.Sub(s.pace.began))) // nothing waited for the disk before
 	}
-	s.seq.Store(last)
+	notify(s.committer.appended)
 	s.m.appendSeconds.UpdateDuration(began)
 	s.m.journalBytes.Add(size)
-	return last, &ticket{s: s, batch: batch, last: last, count: len(events), began: began}, nil
+	return last, &ticket{s: s, pack: pack, began: began}, nil
 }
 
-// put adds e to the batch.
-func (s *Store) put(batch *pebble.Batch, e exchange.Entry) (err error) {
-	a := &s.appender
-	if a.rec, err = appendRecord(&a.wire, a.rec[:0], e); err != nil {
-		return err
+// room returns when the index and the open pack take one more Append, or the journal is broken.
+func (s *Store) room() {
+	has := func() bool { return s.index.hasRoom() && s.committer.hasRoom() }
+	if has() {
+		return
 	}
-	a.key = eventKey(a.key[:0], e.Seq)
-	if err := batch.Set(a.key, a.rec, nil); err != nil {
-		return fmt.Errorf("cannot add to a batch: %w", err)
+	began := time.Now()
+	for !has() && s.fault.check() == nil {
+		select {
+		case <-s.index.turned:
+		case <-s.committer.taken:
+		case <-s.fault.broken:
+		}
 	}
-	return nil
+	s.m.indexWait.Add(time.Since(began).Seconds())
 }
 
 // Wait returns when the ticket's events, and all before them, are on disk.
 //
-// One nil from SyncWait speaks for every earlier batch too. Within one WAL file
-// records lie in commit order, a sync covers the whole file, and the writer's
-// first error is final: every later waiter gets it. Before Pebble begins another
-// WAL file it syncs and closes the one before, and panics if it cannot; so a
-// record in a new file means that the old one is whole.
+// Packs reach the disk one after the other, so the sync of one speaks for every
+// earlier one too.
 func (t *ticket) Wait() error {
-	s, batch := t.s, t.batch
-	if batch == nil {
+	s, p := t.s, t.pack
+	if p == nil {
 		panic("BUG: a ticket was waited for twice")
 	}
-	t.batch = nil
-	if err := batch.SyncWait(); err != nil {
-		return s.fault.fail(fmt.Errorf("cannot sync the journal: %w", err))
+	t.pack = nil
+	select {
+	case <-p.done:
+	case <-s.fault.stuck: // the committer may not come back
+		return s.fault.wait()
 	}
-	if err := batch.Close(); err != nil {
-		return s.fault.fail(fmt.Errorf("cannot close a batch: %w", err))
+	if p.err != nil {
+		return p.err
 	}
-	s.raiseDurable(t.last)
 	s.m.syncSeconds.UpdateDuration(t.began)
-	s.m.events.Add(t.count)
 	return nil
 }
 
-// syncTo returns when the event seq, which was appended, is on disk. What Wait
-// says of one sync holds here too: this one comes after the event.
+// syncTo returns when the event seq, which was appended, is on disk.
 func (s *Store) syncTo(seq uint64) error {
 	if s.Durable() >= seq {
 		return nil
 	}
-	if err := s.fault.guard(func() error { return s.db.LogData(nil, pebble.Sync) }); err != nil {
-		return err
+	if _, err := s.durable.wait(context.Background(), seq-1, s.fault.broken, nil); err != nil {
+		return s.fault.check()
 	}
-	s.raiseDurable(seq)
 	return nil
 }
 
@@ -233,9 +211,12 @@ func getFrom(db pebble.Reader, key []byte) ([]byte, bool, error) {
 
 // entry returns the event at seq, durable or not.
 func (s *Store) entry(seq uint64) (exchange.Entry, error) {
-	rec, ok, err := s.get(eventKey(make([]byte, 0, keyBytesMost), seq))
-	if err != nil {
-		return exchange.Entry{}, err
+	rec, ok := s.committer.find(nil, seq)
+	if !ok {
+		var err error
+		if rec, ok, err = s.get(eventKey(make([]byte, 0, keyBytesMost), seq)); err != nil {
+			return exchange.Entry{}, err
+		}
 	}
 	if !ok {
 		return exchange.Entry{}, &DamageError{Seq: seq, Err: errMissing}

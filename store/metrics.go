@@ -12,14 +12,14 @@ var MetricNames = []string{
 }
 
 const (
-	metricAppendSeconds = "vendue_store_append_seconds"           // encode and commit to the journal's order, under the engine's lock
+	metricAppendSeconds = "vendue_store_append_seconds"           // encode and put into the journal's order, under the engine's lock
 	metricSyncSeconds   = "vendue_store_sync_seconds"             // from the append to the events being on disk
 	metricEvents        = "vendue_store_events_total"             // events on disk since the start
 	metricJournalBytes  = "vendue_store_journal_bytes_total"      // events written since the start
 	metricUndurable     = "vendue_store_undurable_events"         // appended and not yet on disk
 	metricStalled       = "vendue_store_stalled_seconds"          // for so long events wait for the disk and none got there
 	metricUnindexed     = "vendue_store_unindexed_events"         // whose index keys are in memory alone
-	metricIndexWait     = "vendue_store_index_wait_seconds_total" // waited under the engine's lock because the index was too far behind
+	metricIndexWait     = "vendue_store_index_wait_seconds_total" // waited under the engine's lock because the disk was too far behind
 	metricIndexSwept    = "vendue_store_index_swept_total"        // index keys that left because they can no longer matter
 	metricTapeRecords   = "vendue_store_tape_records_total"       // written to the tape
 	metricTapeDropped   = "vendue_store_tape_dropped_total"       // lost because the tape's writer was behind, or its disk failed

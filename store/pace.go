@@ -23,7 +23,7 @@ const (
 // events of one sync was tried in place of that on their rate; it ended the
 // wait whenever the wait had worked.
 //
-// Only Pebble's log writers call it, of which two may exist at a log's change.
+// Only the committer calls it.
 type pace struct {
 	began time.Time
 	seq   atomic.Uint64 // at the last sync's end

@@ -34,9 +34,9 @@ type Config struct {
 // States: open -> closed, and, apart from that, sound -> broken (see fault).
 //
 // Order: seq is written by Append alone, whose callers hold the engine's lock;
-// appending asserts it. Everything that Append puts into Pebble goes into its
-// log in the order of seq. durable follows seq: whoever saw a batch synced
-// raises it. So at any instant 1..durable is on disk, durable..seq is visible
+// appending asserts it. The committer brings what Append took in into Pebble's
+// log in the order of seq, and raises durable when that is synced. So at any
+// instant 1..durable is on disk, durable..seq is visible
 // to reads by key, and nothing is above seq.
 //
 // Tried before: concurrent sets that each took a number first, some synced and
@@ -61,7 +61,7 @@ type Store struct {
 	appending   atomic.Bool
 	personsKept atomic.Int64  // a duration
 	indexSwept  atomic.Uint64 // keys that left the index
-	appender    appender      // owned by whoever set appending
+	committer   *committer
 	pace        pace
 
 	snapshots sync.Mutex // one SaveSnapshot at a time
@@ -91,6 +91,7 @@ func open(cfg Config, readOnly bool) (s *Store, err error) {
 		s.cfg.Metrics = metrics.NewSet()
 	}
 	s.fault = newFault(cfg.OnFault, cfg.Log)
+	s.committer = newCommitter(s)
 	defer func() {
 		if err != nil {
 			s.abandon()
@@ -115,6 +116,9 @@ func open(cfg Config, readOnly bool) (s *Store, err error) {
 	s.tell()
 	s.tape = newTape(cfg)
 	s.m = newStoreMetrics(s.cfg.Metrics, s)
+	if !readOnly {
+		s.committer.start()
+	}
 	return s, s.tape.open(s)
 }
 
@@ -126,6 +130,7 @@ func (s *Store) abandon() {
 	if s.index != nil {
 		_ = s.index.close()
 	}
+	s.committer.close()
 	if s.db != nil && !s.fault.poisoned.Load() {
 		_ = s.db.Close()
 	}
@@ -222,7 +227,6 @@ func (s *Store) openDB() (err error) {
 	opts := pebbleOptions(s.fs, pebbleLog{s.fault})
 	opts.Lock, opts.ReadOnly = s.lock, s.readOnly
 	opts.CacheSize, opts.MemTableSize = 64<<20, 64<<20
-	opts.WALMinSyncInterval = func() time.Duration { return s.pace.after(s.seq.Load(), time.Since(s.pace.began)) }
 	s.db, err = openPebble(s.path(journalDir), opts)
 	return err
 }
@@ -256,6 +260,7 @@ func (s *Store) Close() error {
 		close(s.closed)
 		s.closeErr = s.tape.close()
 		s.closeErr = errors.Join(s.closeErr, s.index.close())
+		s.committer.close()
 		s.m.unregister()
 		if s.fault.poisoned.Load() {
 			s.closeErr = errors.Join(s.closeErr, s.fault.check())

@@ -1,0 +1,134 @@
+package store
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"vendue/exchange"
+)
+
+// TestPackSeen: an event is found by its keys from its append on, whether it
+// waits for its turn, is on its way to the disk, or is there.
+func TestPackSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := newHeldFS("journal", true)
+		s := openAt(t, fs, "data")
+		w := newWorld(t, 3)
+		release := fs.hold()
+		var posts []*exchange.PostStarted
+		seen := func() {
+			t.Helper()
+			for i, st := range posts {
+				got, err := s.LeadEntries(st.LeadID, nil)
+				if err != nil || len(got) != 1 || got[0].Seq != uint64(i+1) || got[0].Event.(*exchange.PostStarted).LeadID != st.LeadID {
+					t.Errorf("event %d: got %v, %v", i+1, got, err)
+				}
+			}
+		}
+		for range 3 { // the first leaves alone, the others gather behind it
+			posts = append(posts, w.started())
+			if _, _, err := s.Append(w.now.UnixNano(), posts[len(posts)-1]); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			seen()
+		}
+		if s.Durable() != 0 || s.committer.leaving == nil || len(s.committer.open.ends) != 2 {
+			t.Errorf("durable %d, %d events wait, expected 0 and 2", s.Durable(), len(s.committer.open.ends))
+		}
+		release()
+		if err := s.syncTo(3); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		seen()
+		if s.committer.leaving != nil || s.Durable() != 3 {
+			t.Errorf("durable %d, expected 3 and none on its way", s.Durable())
+		}
+		mustVerify(t, s)
+		_ = s.Close()
+	})
+}
+
+// TestPackFull: on a disk that stands still Append waits when the events that
+// gather are too many bytes, and goes on when the disk does.
+func TestPackFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := newHeldFS("journal", true)
+		s := openAt(t, fs, "data")
+		text := strings.Repeat("x", 1<<20)
+		release := fs.hold()
+		done := make(chan error)
+		go func() {
+			for range 20 {
+				if _, _, err := s.Append(1, &exchange.ConfigAccepted{Text: text}); err != nil {
+					done <- err
+					return
+				}
+				synctest.Wait() // so that the first leaves alone
+			}
+			done <- nil
+		}()
+		time.Sleep(2 * time.Second)
+		if got := s.Seq(); got != 1+8 {
+			t.Errorf("%d events of a MiB were taken, expected the one on its way and 8 behind it", got)
+		}
+		release()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := s.syncTo(20); err != nil || s.m.indexWait.Get() < 1 {
+			t.Errorf("%v; waited %v s, expected 1 or more", err, s.m.indexWait.Get())
+		}
+		mustVerify(t, s)
+		_ = s.Close()
+	})
+}
+
+// TestPackRefused: a failed sync is told to all whose events wait, on their way
+// or behind it, and to who appends at that moment; what is told durable before stays.
+func TestPackRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := errors.New("refused")
+		var held chan struct{}
+		fs := errorfs.Wrap(newCrashMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if held == nil || op.Kind != errorfs.OpFileSyncData || !strings.Contains(op.Path, "journal") {
+				return nil
+			}
+			<-held
+			return refused
+		}))
+		s := openAt(t, fs, "data")
+		w := newWorld(t, 3)
+		if _, ticket, err := s.Append(1, w.started()); err != nil || ticket.Wait() != nil {
+			t.Fatal("cannot append", err)
+		}
+		held = make(chan struct{})
+		for range 3 {
+			_, ticket, err := s.Append(1, w.started())
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				if err := ticket.Wait(); !errors.Is(err, ErrBroken) || !errors.Is(err, refused) {
+					t.Errorf("got %v, expected the refused sync", err)
+				}
+			}()
+			synctest.Wait()
+		}
+		close(held)
+		synctest.Wait()
+		if s.Durable() != 1 {
+			t.Errorf("durable %d, expected 1", s.Durable())
+		}
+		if _, _, err := s.Append(1, w.started()); !errors.Is(err, ErrBroken) {
+			t.Errorf("got %v", err)
+		}
+		_ = s.Close()
+	})
+}
