@@ -68,12 +68,37 @@ func (t *Terms) Payout(c *exchange.Contract, bid exchange.Money) (payout exchang
 func Clear(t *Terms, bids []Bid, dst []Leg) []Leg {
 	first := len(dst)
 	for i := range bids {
-		if payout, ok := t.Payout(bids[i].Contract, bids[i].Amount); ok {
-			dst = append(dst, Leg{Bid: bids[i], Payout: payout})
+		payout, ok := t.Payout(bids[i].Contract, bids[i].Amount)
+		if !ok {
+			continue
+		}
+		dst = append(dst, Leg{Bid: bids[i], Payout: payout})
+		if len(bids) <= insertMax {
+			t.insertLast(dst[first:])
 		}
 	}
-	slices.SortFunc(dst[first:], t.compare)
+	if len(bids) > insertMax {
+		slices.SortFunc(dst[first:], func(a, b Leg) int { return t.compare(&a, &b) })
+	}
 	return dst
+}
+
+// insertMax is the most bids that are put in order as they come. Legs are large,
+// and a general sort moves and copies each of a few several times; of many it moves fewer.
+const insertMax = 24
+
+// insertLast moves the last of legs, the others of which are in order, to its place.
+func (t *Terms) insertLast(legs []Leg) {
+	last := len(legs) - 1
+	at := last
+	for at > 0 && t.compare(&legs[last], &legs[at-1]) < 0 {
+		at--
+	}
+	if at < last {
+		leg := legs[last]
+		copy(legs[at+1:], legs[at:last])
+		legs[at] = leg
+	}
 }
 
 // Covers tells whether a fallback bid may serve a promise to the seller, who
@@ -84,7 +109,7 @@ func Covers(t *Terms, bid, promised exchange.Money) bool {
 }
 
 // compare orders legs best first. It is total: two legs of one tier never share a place.
-func (t *Terms) compare(a, b Leg) int {
+func (t *Terms) compare(a, b *Leg) int {
 	if a.Tier != b.Tier {
 		return cmp.Compare(a.Tier, b.Tier)
 	}

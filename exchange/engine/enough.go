@@ -18,12 +18,7 @@ func (run *auctionRun) mayEnd(t *terms, tier *exchange.Tier) bool {
 			return false
 		}
 	}
-	for i := range run.bids {
-		if run.bids[i].Contract.Sale != exchange.SaleExclusive {
-			return false
-		}
-	}
-	return true
+	return allExclusive(run.bids)
 }
 
 // enough tells whether no buyer who is still to answer can change the auction:

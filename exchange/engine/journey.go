@@ -208,6 +208,7 @@ func (j *journey) runAuction() exchange.Reason {
 	j.waited += run.asked
 	j.tier = run.tier
 	j.turn, run.turn = run.turn, nil
+	j.candidates = make([]candidate, 0, len(run.legs))
 	for i := range run.legs {
 		leg := &run.legs[i]
 		j.candidates = append(j.candidates, candidate{

@@ -67,7 +67,7 @@ type auctionRun struct {
 	asked    time.Duration // time spent waiting for buyers
 	bids     []auction.Bid
 	took     []time.Duration // by bid: how long the buyer took
-	byPlace  []int           // by place in the tier: the candidate's index in record
+	byPlace  []int           // by place in the tier: 1 and the leg that its bid is, 0 if it is none
 	legs     []auction.Leg
 	ranks    ranking
 	known    []exchange.BuyerID // who said that they have the person already: later tiers do not ask them
@@ -366,60 +366,71 @@ func reached(r exchange.Reason) int {
 
 // noteTier writes a tier's candidates into the record and moves the lead's reason on.
 func (e *Engine) noteTier(run *auctionRun, tier, places int) {
-	note := func(c exchange.Candidate) {
-		c.Name, c.Tier = c.Contract.ID, tier
-		run.record.Candidates = append(run.record.Candidates, c)
-		reason := c.Reason
-		switch reason {
-		case exchange.ReasonTimeout, exchange.ReasonNoTime, exchange.ReasonBelowFloor:
-		case exchange.ReasonConcurrency:
-			reason = exchange.ReasonOverloaded
-		default:
-			reason = exchange.ReasonNoBid // whatever the buyer calls it
-		}
-		if reached(reason) > reached(run.reason) {
-			run.reason = reason
-		}
-	}
 	for i := range run.ask.Answers {
-		if a := &run.ask.Answers[i]; a.Reason != exchange.ReasonNone {
-			if a.Reason == exchange.ReasonDuplicate {
-				run.known = append(run.known, run.ask.Contracts[i].Buyer.ID)
-			}
-			if a.Unasked { // it came no further than those that cannot see the lead
-				run.record.Candidates = append(run.record.Candidates, unasked(run.ask.Contracts[i], tier, a.Reason))
-				continue
-			}
-			note(exchange.Candidate{Contract: run.ask.Contracts[i], Reason: a.Reason, Elapsed: exchange.Millis(a.Elapsed), Detail: a.Detail})
+		a, contract := &run.ask.Answers[i], run.ask.Contracts[i]
+		if a.Reason == exchange.ReasonNone {
+			continue
 		}
+		if a.Reason == exchange.ReasonDuplicate {
+			run.known = append(run.known, contract.Buyer.ID)
+		}
+		c := run.candidate(contract, tier)
+		if c.Reason = a.Reason; a.Unasked {
+			continue // it came no further than those that cannot see the lead
+		}
+		c.Elapsed, c.Detail = exchange.Millis(a.Elapsed), a.Detail
+		run.reach(c.Reason)
 	}
 	run.byPlace = slices.Grow(run.byPlace[:0], places)[:places]
+	clear(run.byPlace)
+	for i := range run.legs {
+		run.byPlace[run.legs[i].Place] = i + 1
+	}
 	for i := range run.bids {
 		b := &run.bids[i]
-		c := exchange.Candidate{Contract: b.Contract, Bid: b.Amount, Elapsed: exchange.Millis(run.took[i]), Reason: exchange.ReasonOutbid}
+		c := run.candidate(b.Contract, tier)
+		c.Elapsed = exchange.Millis(run.took[i])
+		if leg := run.byPlace[b.Place]; leg > 0 {
+			run.noteLeg(c, leg-1)
+			continue
+		}
 		payout, enough := run.termsOf(b.Contract).Payout(b.Contract, b.Amount)
-		if c.Payout = payout; !enough {
+		if c.Bid, c.Payout, c.Reason = b.Amount, payout, exchange.ReasonOutbid; !enough {
 			c.Reason = exchange.ReasonBelowFloor
 		}
-		run.byPlace[b.Place] = len(run.record.Candidates)
-		note(c)
-	}
-	for i := range run.legs {
-		c := &run.record.Candidates[run.byPlace[run.legs[i].Place]]
-		if len(run.ranks.prospects) > 0 {
-			c.Index, c.Odds = run.ranks.prospects[i].Index, run.ranks.prospects[i].Odds
-		}
-		c.Bid, c.Payout = run.legs[i].Amount, run.legs[i].Payout // of one that sells either way: the price that counted
-		c.Leg, c.Reason = exchange.LegNo(i+1), exchange.ReasonOutbid
-		if i < run.places {
-			c.Reason = exchange.ReasonNone
-		}
+		run.reach(c.Reason)
 	}
 }
 
-// unasked is the record of a contract that the house itself held the ping back from.
-func unasked(c *exchange.Contract, tier int, reason exchange.Reason) exchange.Candidate {
-	return exchange.Candidate{Contract: c, Name: c.ID, Tier: tier, Reason: reason}
+// noteLeg writes into a candidate which leg it is, at the price that counted if it sells either way.
+func (run *auctionRun) noteLeg(c *exchange.Candidate, leg int) {
+	if len(run.ranks.prospects) > 0 {
+		c.Index, c.Odds = run.ranks.prospects[leg].Index, run.ranks.prospects[leg].Odds
+	}
+	c.Bid, c.Payout = run.legs[leg].Amount, run.legs[leg].Payout
+	if c.Leg = exchange.LegNo(leg + 1); leg >= run.places {
+		c.Reason = exchange.ReasonOutbid
+	}
+}
+
+// candidate appends a candidate to the record.
+func (run *auctionRun) candidate(contract *exchange.Contract, tier int) *exchange.Candidate {
+	run.record.Candidates = append(run.record.Candidates, exchange.Candidate{Contract: contract, Name: contract.ID, Tier: tier})
+	return &run.record.Candidates[len(run.record.Candidates)-1]
+}
+
+// reach moves the lead's reason on to how far one of its candidates came, if that is further.
+func (run *auctionRun) reach(reason exchange.Reason) {
+	switch reason {
+	case exchange.ReasonTimeout, exchange.ReasonNoTime, exchange.ReasonBelowFloor:
+	case exchange.ReasonConcurrency:
+		reason = exchange.ReasonOverloaded
+	default:
+		reason = exchange.ReasonNoBid // whatever the buyer calls it
+	}
+	if reached(reason) > reached(run.reason) {
+		run.reason = reason
+	}
 }
 
 // tell hands the record of a finished auction to whoever watches.

@@ -255,6 +255,7 @@ func (e *Engine) postQuote(req *PostRequest, facts exchange.LeadFacts, quote *bo
 		j.shareQuote(quote, req)
 		return j.sellQuote(quote)
 	}
+	j.candidates = make([]candidate, 0, len(quote.Legs))
 	for i := range quote.Legs {
 		leg := &quote.Legs[i]
 		c := candidate{contract: leg.Contract, leg: exchange.LegNo(i + 1), bid: leg.Bid, payout: leg.Payout, token: leg.Token, tree: campaign.Tree, tier: quote.Tier, margin: campaign.MarginFor(leg.Contract, leg.Bid)}

@@ -112,7 +112,7 @@ func (e *Engine) clearTier(run *auctionRun, t *terms, tier *exchange.Tier) {
 // for a place among several buyers in run.share.
 func (run *auctionRun) exclusives(t *terms) []auction.Bid {
 	run.share.bids = run.share.bids[:0]
-	if t.script != scriptNone {
+	if t.script != scriptNone || (t.sale != exchange.SaleShared && allExclusive(run.bids)) {
 		return run.bids
 	}
 	alone := run.alone[:0]
@@ -130,6 +130,16 @@ func (run *auctionRun) exclusives(t *terms) []auction.Bid {
 	}
 	run.alone = alone
 	return alone
+}
+
+// allExclusive tells whether every bid is for a lead that nobody else gets.
+func allExclusive(bids []auction.Bid) bool {
+	for i := range bids {
+		if bids[i].Contract.Sale != exchange.SaleExclusive {
+			return false
+		}
+	}
+	return true
 }
 
 // expect makes prospects of legs: with the odds of their contracts in a tier
