@@ -123,10 +123,10 @@ func (s *scene) names() (names []string) {
 func TestQuotesFillTheirMemory(t *testing.T) {
 	s := newScene(t)
 	s.buyer("acme", bids(20))
-	s.cfg.Campaign = []string{"window: 250ms", "floor: 5.00", "margin: 20%", "quote_ttl: 3s"}
+	s.cfg.Campaign = []string{"window: 250ms", "floor: 5.00", "margin: 20%", "quote_ttl: 9s"}
 	s.cfg.Extra = []string{"limits: {quote_bytes: 1048576}"} // the least there may be
 	s.start()
-	full := storm{s.cfg.Listen, 16, 0, 1500 * time.Millisecond}
+	full := storm{s.cfg.Listen, 16, 0, 6 * time.Second}
 	r := full.run(t)
 	t.Logf("%s", r)
 	m := s.metrics()
@@ -137,7 +137,7 @@ func TestQuotesFillTheirMemory(t *testing.T) {
 	if held := m["vendue_engine_quotes_bytes"]; held > 1<<20+16*4096 {
 		t.Errorf("quotes hold %g bytes", held)
 	}
-	s.eventually(10*time.Second, "the quotes expire", func() bool {
+	s.eventually(20*time.Second, "the quotes expire", func() bool {
 		l := s.lead()
 		r := s.ping(&l, "")
 		if r.Status != 200 && (r.Status != 503 || r.Get("reason").String() != "overloaded" || r.RetryAfter == "") {

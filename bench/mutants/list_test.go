@@ -95,8 +95,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "an expired quote is honoured", file: "exchange/book/quotes.go",
-		old:    "quote := q.byPing[ping]\n\tif quote == nil || !now.Before(quote.Expires) {",
-		new:    "quote := q.byPing[ping]\n\tif quote == nil {",
+		old:    "if !ok || now.Sub(q.first) >= at.expires {",
+		new:    "if !ok {",
 		suites: []string{"./exchange/book", "./exchange/engine"},
 	},
 	{

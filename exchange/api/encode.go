@@ -63,7 +63,7 @@ func appendQuote(dst []byte, ans *engine.PingAnswer, currency string, now time.T
 	dst = append(dst, `,"currency":"`...)
 	dst = append(dst, currency...)
 	dst = append(dst, `","expires_at":"`...)
-	dst = q.Expires.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
+	dst = time.Unix(0, q.Told).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
 	dst = append(dst, `","expires_in":`...)
 	dst = strconv.AppendInt(dst, int64((left+time.Second-1)/time.Second), 10)
 	dst = append(dst, `,"sale":"`...)

@@ -46,7 +46,7 @@ func (a *API) readPing(c *call, phase schema.Phase) (*body, *engine.PingRequest,
 	}
 	return b, &engine.PingRequest{
 		Snap: c.snap, Campaign: campaign, Arrival: c.arrival, Waited: c.waited, Ref: b.ref, MinPrice: b.minPrice, MaxWait: b.maxWait,
-		Sale: b.sale, MaxLegs: b.maxLegs, Test: b.test || c.principal.Test, Source: b.source, Consent: b.consent, Values: values, Bytes: len(b.text),
+		Sale: b.sale, MaxLegs: b.maxLegs, Test: b.test || c.principal.Test, Source: b.source, Consent: b.consent, Values: values,
 	}, true
 }
 

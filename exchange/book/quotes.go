@@ -1,6 +1,7 @@
 package book
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 // was used is the Quotes' to know.
 type Quote struct {
 	PingID   exchange.PingID
+	Market   *exchange.Market // as of the ping, as are the campaign and the legs' contracts
 	Campaign *exchange.Campaign
 	Ref      string
 	LeadHash uint64 // of the ping's values: a ref that comes back with another lead is another ping
@@ -26,20 +28,22 @@ type Quote struct {
 	Price    exchange.Money
 	Opened   time.Time
 	Expires  time.Time
-	Elapsed  time.Duration // of the ping that opened it
-	Bytes    int64
+	Told     int64     // Expires as the wall clock showed it at the ping, for telling: Unix nanoseconds
 	Turn     *HeldTurn // of the first leg, where its tier picks by turns
-
-	used bool // under the Quotes' lock
 }
 
 // QuoteLeg is one bid behind a quote.
 type QuoteLeg struct {
-	Contract *exchange.Contract // as of the ping
-	Bid      exchange.Money
-	Payout   exchange.Money
-	Token    string
-	Expires  time.Time // when the bid itself ends; zero: with the quote
+	Contract  *exchange.Contract // as of the ping
+	Bid       exchange.Money
+	Payout    exchange.Money
+	Token     string
+	ExpiresIn time.Duration // when the bid itself ends, from the quote's opening; 0: with the quote
+}
+
+// Lapsed tells whether a bid behind a quote has ended by itself.
+func (q *Quote) Lapsed(leg *QuoteLeg, now time.Time) bool {
+	return leg.ExpiresIn > 0 && !now.Before(q.Opened.Add(leg.ExpiresIn))
 }
 
 type refKey struct {
@@ -49,21 +53,37 @@ type refKey struct {
 
 // Quotes holds the live quotes within a stated number of bytes. Safe for
 // concurrent use; its lock is its own, so that pings never wait for the journal.
+//
+// A quote is kept as bytes, in a page with those that expire in the same second,
+// and is read again by the few requests that come back to it. Neither the index
+// nor the bytes hold a pointer. Kept as they were made, with values, legs and the
+// request's body, a quote was five times as large, and the collector walked all
+// of them: with 100,000 alive that was a tenth of what a ping costs.
 type Quotes struct {
 	mu       sync.Mutex
-	byPing   map[exchange.PingID]*Quote
-	byRef    map[refKey]*Quote
-	byExpiry map[int64][]*Quote // by second since first after which they are gone
-	first    time.Time          // when the first quote was opened: seconds of the wall clock may jump
+	byPing   map[exchange.PingID]place
+	byRef    map[refKey]exchange.PingID
+	pages    map[int64]*page // by second since first after which its quotes are gone
+	first    time.Time       // when the first quote was opened: seconds of the wall clock may jump
 	bytes    int64
 	bytesMax int64
+	scratch  sync.Pool // of *[]byte: a quote being written
+}
+
+// place is where a quote is.
+type place struct {
+	expires   time.Duration // since first
+	chunk, at uint32        // in its page
+	bytes     uint32
+	terms     uint32 // in its page
+	used      bool
 }
 
 // NewQuotes returns an empty room for quotes of at most bytesMax bytes.
 func NewQuotes(bytesMax int64) *Quotes {
 	return &Quotes{
-		byPing: make(map[exchange.PingID]*Quote), byRef: make(map[refKey]*Quote),
-		byExpiry: make(map[int64][]*Quote), bytesMax: bytesMax,
+		byPing: make(map[exchange.PingID]place), byRef: make(map[refKey]exchange.PingID), pages: make(map[int64]*page), bytesMax: bytesMax,
+		scratch: sync.Pool{New: func() any { return new([]byte) }},
 	}
 }
 
@@ -74,81 +94,121 @@ func (q *Quotes) Full() bool {
 	return q.bytes >= q.bytesMax
 }
 
-// Open keeps a quote until it expires. Of two with one ref the later one answers repeats.
+// Open keeps a quote until it expires. Of two with one ref the later one answers
+// repeats. It keeps nothing of what quote points to but the market, the campaign,
+// the turn, and contracts that are not the market's.
 func (q *Quotes) Open(quote *Quote) {
+	buf := q.scratch.Get().(*[]byte)
+	*buf = appendQuote((*buf)[:0], quote)
+	q.open(quote, *buf)
+	q.scratch.Put(buf)
+}
+
+func (q *Quotes) open(quote *Quote, record []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.byPing[quote.PingID] = quote
-	if quote.Ref != "" {
-		q.byRef[refKey{quote.Campaign.Seller.ID, quote.Ref}] = quote
-	}
 	if q.first.IsZero() {
 		q.first = quote.Opened
 	}
-	end := q.secondOf(quote.Expires) + 1
-	q.byExpiry[end] = append(q.byExpiry[end], quote)
-	q.bytes += quote.Bytes
+	expires := quote.Expires.Sub(q.first)
+	end := endOf(expires)
+	p := q.pages[end]
+	if p == nil {
+		p = &page{numbers: make(map[*exchange.Campaign]uint32)}
+		q.pages[end] = p
+	}
+	at := p.add(quote, record)
+	at.expires = expires
+	q.byPing[quote.PingID] = at
+	kept := int64(len(record) + entryBytes)
+	if quote.Ref != "" {
+		key := refKey{quote.Campaign.Seller.ID, strings.Clone(quote.Ref)}
+		q.byRef[key] = quote.PingID
+		p.refs = append(p.refs, key)
+		kept += int64(refBytes + len(quote.Ref))
+	}
+	p.bytes += kept
+	q.bytes += kept
 }
 
 // Get returns the quote of a ping, nil if it is not live at now.
 func (q *Quotes) Get(ping exchange.PingID, now time.Time) *Quote {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	quote := q.byPing[ping]
-	if quote == nil || !now.Before(quote.Expires) {
+	k, ok := q.find(ping, now)
+	if !ok {
 		return nil
 	}
-	return quote
+	return k.quote()
+}
+
+// find returns what is kept of a ping's quote, if it is live at now. It is read once the lock is let go.
+func (q *Quotes) find(ping exchange.PingID, now time.Time) (kept, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	at, ok := q.byPing[ping]
+	if !ok || now.Sub(q.first) >= at.expires {
+		return kept{}, false
+	}
+	return q.pages[endOf(at.expires)].find(ping, at, q.first), true
 }
 
 // Use notes that a quote was posted. Whoever calls it holds the ping's claim.
-func (q *Quotes) Use(quote *Quote) {
+func (q *Quotes) Use(ping exchange.PingID) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	quote.used = true
+	if at, ok := q.byPing[ping]; ok {
+		at.used = true
+		q.byPing[ping] = at
+	}
 }
 
-// Used tells whether a quote was posted.
-func (q *Quotes) Used(quote *Quote) bool {
+// Used tells whether a quote was posted, or is gone: whoever waited for the
+// ping's claim until then has to ask the journal which.
+func (q *Quotes) Used(ping exchange.PingID) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return quote.used
+	at, ok := q.byPing[ping]
+	return !ok || at.used
 }
 
 // ByRef returns the live quote that a seller's ref opened and that was not posted, nil if there is none.
 func (q *Quotes) ByRef(seller exchange.SellerID, ref string, now time.Time) *Quote {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	quote := q.byRef[refKey{seller, ref}]
-	if quote == nil || quote.used || !now.Before(quote.Expires) {
+	ping, ok := q.byRef[refKey{seller, ref}]
+	ok = ok && !q.byPing[ping].used
+	q.mu.Unlock()
+	if !ok {
 		return nil
 	}
-	return quote
+	return q.Get(ping, now)
 }
 
 // Sweep forgets every quote that expired before now.
 func (q *Quotes) Sweep(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	until := q.secondOf(now)
-	for end, quotes := range q.byExpiry {
+	until := int64(now.Sub(q.first) / time.Second)
+	for end, p := range q.pages {
 		if end > until {
 			continue
 		}
-		for _, quote := range quotes {
-			delete(q.byPing, quote.PingID)
-			quote.Turn.Release()
-			key := refKey{quote.Campaign.Seller.ID, quote.Ref}
-			if q.byRef[key] == quote {
+		for _, ping := range p.pings {
+			delete(q.byPing, ping)
+		}
+		for _, key := range p.refs {
+			if _, lives := q.byPing[q.byRef[key]]; !lives { // else a later quote has the ref
 				delete(q.byRef, key)
 			}
-			q.bytes -= quote.Bytes
 		}
-		delete(q.byExpiry, end)
+		for _, x := range p.extras {
+			x.turn.Release()
+		}
+		q.bytes -= p.bytes
+		delete(q.pages, end)
 	}
 }
 
-func (q *Quotes) secondOf(t time.Time) int64 { return int64(t.Sub(q.first) / time.Second) }
+// endOf is the page of quotes that expire then: the first second after which they are gone.
+func endOf(expires time.Duration) int64 { return int64(expires/time.Second) + 1 }
 
 // Size returns how many quotes are kept and how many bytes they take.
 func (q *Quotes) Size() (count int, bytes int64) {

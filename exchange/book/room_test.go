@@ -12,44 +12,57 @@ var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
 func quoteOf(n byte, ref string, lives time.Duration) *Quote {
 	c := &exchange.Campaign{ID: "c", Seller: &exchange.Seller{ID: "s"}}
-	return &Quote{PingID: exchange.PingID{0: n, 1: 1}, Campaign: c, Ref: ref, Opened: noon, Expires: noon.Add(lives), Bytes: 100}
+	return &Quote{PingID: exchange.PingID{0: n, 1: 1}, Market: &exchange.Market{}, Campaign: c, Ref: ref, Opened: noon, Expires: noon.Add(lives)}
 }
 
 func TestQuotes(t *testing.T) {
-	q := NewQuotes(250)
-	first, second := quoteOf(1, "r", time.Minute), quoteOf(2, "r", 2*time.Minute)
+	first, second, third := quoteOf(1, "r", time.Minute), quoteOf(2, "r", 2*time.Minute), quoteOf(3, "", time.Hour)
+	bytes := func(quotes ...*Quote) (sum int64) {
+		for _, quote := range quotes {
+			if sum += int64(entryBytes + len(appendQuote(nil, quote))); quote.Ref != "" {
+				sum += int64(refBytes + len(quote.Ref))
+			}
+		}
+		return sum
+	}
+	is := func(got, want *Quote) bool { return got != nil && got.PingID == want.PingID }
+	q := NewQuotes(bytes(first, second, third))
 	q.Open(first)
 	q.Open(second)
 	switch {
-	case q.Get(first.PingID, noon) != first || q.Get(second.PingID, noon.Add(2*time.Minute-1)) != second:
+	case !is(q.Get(first.PingID, noon), first) || !is(q.Get(second.PingID, noon.Add(2*time.Minute-1)), second):
 		t.Error("a live quote is not found")
 	case q.Get(first.PingID, noon.Add(time.Minute)) != nil:
 		t.Error("a quote lives at its very expiry")
-	case q.ByRef("s", "r", noon) != second || q.ByRef("other", "r", noon) != nil || q.ByRef("s", "", noon) != nil:
+	case !is(q.ByRef("s", "r", noon), second) || q.ByRef("other", "r", noon) != nil || q.ByRef("s", "", noon) != nil:
 		t.Error("a ref does not find its seller's latest quote")
 	case q.Full():
-		t.Error("full at 200 of 250 bytes")
+		t.Error("full with two of three quotes")
 	}
-	q.Open(quoteOf(3, "", time.Hour))
+	q.Open(third)
 	if !q.Full() {
-		t.Error("not full at 300 of 250 bytes")
+		t.Error("not full with three of three quotes")
 	}
-	q.Use(second)
-	if !q.Used(second) || q.Used(first) || q.ByRef("s", "r", noon) != nil || q.Get(second.PingID, noon) != second {
+	q.Use(second.PingID)
+	if !q.Used(second.PingID) || q.Used(first.PingID) || q.ByRef("s", "r", noon) != nil || !is(q.Get(second.PingID, noon), second) {
 		t.Error("a used quote must be known, and answer no ref")
 	}
 
 	q.Sweep(noon.Add(time.Minute)) // the first expires in this very second
-	if n, bytes := q.Size(); n != 3 || bytes != 300 {
-		t.Errorf("swept too early: %d quotes, %d bytes", n, bytes)
+	if n, have := q.Size(); n != 3 || have != bytes(first, second, third) {
+		t.Errorf("swept too early: %d quotes, %d bytes", n, have)
 	}
 	q.Sweep(noon.Add(61 * time.Second))
-	if n, bytes := q.Size(); n != 2 || bytes != 200 || q.Full() {
-		t.Errorf("after the first sweep %d quotes, %d bytes", n, bytes)
+	if n, have := q.Size(); n != 2 || have != bytes(second, third) || q.Full() {
+		t.Errorf("after the first sweep %d quotes, %d bytes", n, have)
+	}
+	q.Use(first.PingID)
+	if !q.Used(first.PingID) {
+		t.Error("who waited for a quote that is gone takes it for one that nobody posted")
 	}
 	q.Sweep(noon.Add(2 * time.Hour))
-	if n, bytes := q.Size(); n != 0 || bytes != 0 || len(q.byRef) != 0 || len(q.byExpiry) != 0 {
-		t.Errorf("something is kept for ever: %d quotes, %d bytes, %d refs, %d seconds", n, bytes, len(q.byRef), len(q.byExpiry))
+	if n, have := q.Size(); n != 0 || have != 0 || len(q.byRef) != 0 || len(q.pages) != 0 {
+		t.Errorf("something is kept for ever: %d quotes, %d bytes, %d refs, %d pages", n, have, len(q.byRef), len(q.pages))
 	}
 }
 

@@ -189,7 +189,7 @@ func (h *story) pingRequest(d *datadriven.TestData) PingRequest {
 	snap := h.engine.Snapshot()
 	req := PingRequest{
 		Snap: snap, Campaign: snap.Market.Campaigns[exchange.CampaignID(cmp.Or(arg(d, "campaign"), "c"))], Arrival: h.now(), Ref: arg(d, "ref"), Test: has(d, "test"),
-		Consent: consent(d), Values: values(d), Bytes: 100,
+		Consent: consent(d), Values: values(d),
 		Source: exchange.Source{Affiliate: arg(d, "affiliate"), ClickID: arg(d, "click")},
 	}
 	if s := arg(d, "min_price"); s != "" {

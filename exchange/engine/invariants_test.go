@@ -109,7 +109,7 @@ func audited(t testing.TB, w *world) (*Engine, *disk) {
 func directOf(e *Engine, phone, key string) *DirectRequest {
 	snap := e.Snapshot()
 	return &DirectRequest{Key: key, Body: phone, PingRequest: PingRequest{
-		Snap: snap, Campaign: snap.Market.Campaigns["c"], Arrival: time.Now(), Bytes: 100,
+		Snap: snap, Campaign: snap.Market.Campaigns["c"], Arrival: time.Now(),
 		Values: []exchange.Value{{Text: "85001", Set: true}, {}, {Text: phone, Set: phone != ""}},
 	}}
 }

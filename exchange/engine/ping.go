@@ -11,7 +11,7 @@ import (
 	"vendue/exchange/pingtree"
 )
 
-// PingRequest is a seller asking for a price. The engine keeps Values.
+// PingRequest is a seller asking for a price. The engine keeps nothing of it.
 type PingRequest struct {
 	Snap     *Snapshot
 	Campaign *exchange.Campaign
@@ -26,7 +26,6 @@ type PingRequest struct {
 	Source   exchange.Source
 	Consent  exchange.Consent
 	Values   []exchange.Value // a slot per field, ping fields only
-	Bytes    int              // of the body that Values may be parts of
 }
 
 // PingAnswer is what a seller is told of a ping.
@@ -191,25 +190,20 @@ func (e *Engine) auctionFor(req *PingRequest, hash uint64) PingAnswer {
 func (e *Engine) openQuote(req *PingRequest, t *terms, run *auctionRun, hash uint64) *book.Quote {
 	now := e.Now()
 	q := &book.Quote{
-		PingID: t.pingID, Campaign: t.campaign, Ref: req.Ref, LeadHash: hash, Test: t.test, Sale: run.sale, Places: run.places,
+		PingID: t.pingID, Market: t.snap.Market, Campaign: t.campaign, Ref: req.Ref, LeadHash: hash, Test: t.test, Sale: run.sale, Places: run.places,
 		Script: uint8(t.script), Values: t.lead.Values, Source: req.Source, Consent: req.Consent, Tier: run.tier,
-		Legs: make([]book.QuoteLeg, len(run.legs)), Price: run.price(),
-		Opened: now, Expires: now.Add(t.campaign.QuoteTTL), Elapsed: now.Sub(t.arrival),
+		Legs: make([]book.QuoteLeg, len(run.legs)), Price: run.price(), Opened: now,
 	}
+	life := t.campaign.QuoteTTL
 	for i := range run.legs {
 		leg := &run.legs[i]
-		q.Legs[i] = book.QuoteLeg{Contract: leg.Contract, Bid: leg.Amount, Payout: leg.Payout, Token: leg.Token}
-		if leg.ExpiresIn > 0 {
-			q.Legs[i].Expires = now.Add(leg.ExpiresIn)
+		q.Legs[i] = book.QuoteLeg{Contract: leg.Contract, Bid: leg.Amount, Payout: leg.Payout, Token: leg.Token, ExpiresIn: leg.ExpiresIn}
+		if i < q.Places && leg.ExpiresIn > 0 {
+			life = min(life, leg.ExpiresIn)
 		}
 	}
-	for i := range q.Legs[:q.Places] {
-		if end := q.Legs[i].Expires; !end.IsZero() && end.Before(q.Expires) {
-			q.Expires = end
-		}
-	}
-	const quoteBytes, valueBytes, legBytes = 640, 32, 72
-	q.Bytes = int64(quoteBytes + valueBytes*len(q.Values) + legBytes*len(q.Legs) + req.Bytes)
+	q.Expires = now.Add(life)
+	q.Told = q.Expires.UnixNano()
 	q.Turn, run.turn = run.turn, nil
 	e.quotes.Open(q)
 	return q

@@ -185,7 +185,7 @@ func (e *Engine) postOnce(req *PostRequest, facts exchange.LeadFacts) PostAnswer
 		return PostAnswer{Fault: FaultKeyBusy, Reason: exchange.ReasonInvalidField}
 	}
 	defer release()
-	if quote == nil || e.quotes.Used(quote) {
+	if quote == nil || e.quotes.Used(ping) {
 		if e.strayed(req) {
 			return faulted(exchange.ReasonRateLimited)
 		}
@@ -259,7 +259,7 @@ func (e *Engine) postQuote(req *PostRequest, facts exchange.LeadFacts, quote *bo
 	for i := range quote.Legs {
 		leg := &quote.Legs[i]
 		c := candidate{contract: leg.Contract, leg: exchange.LegNo(i + 1), bid: leg.Bid, payout: leg.Payout, token: leg.Token, tree: campaign.Tree, tier: quote.Tier, margin: campaign.MarginFor(leg.Contract, leg.Bid)}
-		if !leg.Expires.IsZero() && !req.Arrival.Before(leg.Expires) {
+		if quote.Lapsed(leg, req.Arrival) {
 			continue
 		}
 		if i > 0 && c.payout != quote.Price {
@@ -277,7 +277,7 @@ func (e *Engine) postQuote(req *PostRequest, facts exchange.LeadFacts, quote *bo
 func (j *journey) sellQuote(quote *book.Quote) PostAnswer {
 	ans := j.sell()
 	if ans.Fault == FaultNone {
-		j.e.quotes.Use(quote)
+		j.e.quotes.Use(quote.PingID)
 	}
 	return ans
 }

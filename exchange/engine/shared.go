@@ -200,7 +200,7 @@ func (j *journey) shareQuote(quote *book.Quote, req *PostRequest) {
 			c.place = i
 			j.places = append(j.places, place{no: i, promise: leg.Payout})
 		}
-		if leg.Expires.IsZero() || req.Arrival.Before(leg.Expires) {
+		if !quote.Lapsed(leg, req.Arrival) {
 			j.candidates = append(j.candidates, c)
 		}
 	}
