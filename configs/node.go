@@ -58,8 +58,24 @@ func (n *node) get(key string) *node {
 	return nil
 }
 
+// add appends an entry to a table.
+func (n *node) add(e entry) {
+	if v := e.value; v.shape == shapeNull || (v.shape != shapeScalar && v.line > e.line) {
+		v.pos = e.pos // a fault of the whole block is shown at its key
+	}
+	n.entries = append(n.entries, e)
+}
+
 // parse turns text into a tree of nodes, nil if it is not one YAML document with a table.
 func (l *loader) parse(text []byte) *node {
+	if root, ok := l.readPlain(text); ok {
+		return root
+	}
+	return l.parseAny(text)
+}
+
+// parseAny is parse for any YAML, and tells what is wrong with it.
+func (l *loader) parseAny(text []byte) *node {
 	if at, deep := tooDeep(text); deep {
 		l.fault(at, "expected at most %d levels", depthMax)
 		return nil
@@ -217,11 +233,7 @@ func (l *loader) convertEntries(n *node, values []*ast.MappingValueNode, depth i
 			continue
 		}
 		seen[key] = at
-		value := l.convert(v.Value, depth+1)
-		if value.shape == shapeNull || (value.shape != shapeScalar && value.line > at.line) {
-			value.pos = at // a fault of the whole block is shown at its key
-		}
-		n.entries = append(n.entries, entry{pos: at, key: key, value: value})
+		n.add(entry{pos: at, key: key, value: l.convert(v.Value, depth+1)})
 	}
 }
 
