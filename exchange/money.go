@@ -28,6 +28,9 @@ var (
 // ParseMoney reads a decimal number with at most six places. Exponents, signs
 // other than a leading minus, spaces and thousands separators are refused.
 func ParseMoney(s string) (Money, error) {
+	if m, ok := parsePlain(s); ok {
+		return m, nil
+	}
 	digits, negative := strings.CutPrefix(s, "-")
 	whole, frac, dotted := strings.Cut(digits, ".")
 	if whole == "" || (dotted && frac == "") || !allDigits(whole) || !allDigits(frac) {
@@ -57,6 +60,30 @@ func ParseMoney(s string) (Money, error) {
 		n = -n
 	}
 	return Money(n), nil
+}
+
+// parsePlain reads, in one pass, what nearly every amount is: up to nine digits,
+// and up to six behind a point. What it declines may be an amount all the same.
+func parsePlain(s string) (Money, bool) {
+	n, point := int64(0), len(s)
+	for i := range len(s) {
+		switch c := s[i]; {
+		case '0' <= c && c <= '9':
+			n = n*10 + int64(c-'0')
+		case c == '.' && point == len(s) && i > 0 && i < len(s)-1:
+			point = i
+		default:
+			return 0, false
+		}
+	}
+	places := max(len(s)-point-1, 0)
+	if point == 0 || point > 9 || places > 6 {
+		return 0, false
+	}
+	for range 6 - places {
+		n *= 10
+	}
+	return Money(n), true
 }
 
 func allDigits(s string) bool {

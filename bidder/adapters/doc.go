@@ -97,7 +97,7 @@ func New(format string, vertical *exchange.Vertical) (Adapter, error) {
 	}
 	switch format {
 	case "", "native":
-		return &native{vertical: vertical}, nil
+		return newNative(vertical), nil
 	default:
 		return nil, fmt.Errorf("format %q: expected native", format)
 	}

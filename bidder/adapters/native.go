@@ -17,6 +17,15 @@ import (
 // native is the format that API.md's "Buyers" fixes.
 type native struct {
 	vertical *exchange.Vertical
+	named    []byte // of a ping, what stands between its id and its contract
+}
+
+// pingOpen is what a ping begins with; its id follows, and then named.
+const pingOpen = `{"ping_id":"`
+
+func newNative(vertical *exchange.Vertical) *native {
+	named := schema.AppendString([]byte(`","vertical":`), string(vertical.ID))
+	return &native{vertical: vertical, named: append(named, `,"contract":`...)}
 }
 
 // ContentType returns application/json.
@@ -25,28 +34,25 @@ func (n *native) ContentType() string { return "application/json" }
 // inPing keeps personal fields and those of the post alone out of a ping, whatever the lead it is given holds.
 func inPing(f *exchange.Field) bool { return f.Ping != exchange.NeedNot && !f.Personal }
 
-// AppendShared appends the lead's ping fields as one JSON object.
+// AppendShared appends both ends of a ping: up to the contract, and from the lead on.
 func (n *native) AppendShared(dst []byte, ask *exchange.Ask) []byte {
-	return schema.AppendJSON(dst, ask.Lead, inPing)
+	dst = ask.PingID.Append(append(dst, pingOpen...))
+	dst = append(append(dst, n.named...), `,"lead":`...)
+	return append(schema.AppendJSON(dst, ask.Lead, inPing), '}')
 }
 
 // AppendPing appends the ping's body.
 func (n *native) AppendPing(dst, shared []byte, p *Ping) []byte {
-	dst = append(dst, `{"ping_id":"`...)
-	dst = p.Ask.PingID.Append(dst)
-	dst = append(dst, `","vertical":`...)
-	dst = schema.AppendString(dst, string(n.vertical.ID))
-	dst = append(dst, `,"contract":`...)
-	dst = schema.AppendString(dst, string(p.Terms.ID))
+	to := len(pingOpen) + exchange.IDTextBytes + len(n.named)
+	dst = schema.AppendString(append(dst, shared[:to]...), string(p.Terms.ID))
 	dst = append(dst, `,"tmax_ms":`...)
 	dst = strconv.AppendInt(dst, p.Tmax.Milliseconds(), 10)
 	dst = append(dst, `,"test":`...)
 	dst = strconv.AppendBool(dst, p.Ask.Test)
 	dst = append(dst, `,"sale":"`...)
 	dst = append(dst, saleOf(p).String()...)
-	dst = append(dst, `","lead":`...)
-	dst = append(dst, shared...)
-	return append(dst, '}')
+	dst = append(dst, '"')
+	return append(dst, shared[to:]...)
 }
 
 // saleOf returns the kind of sale a buyer is asked to bid for: its contract's

@@ -1,7 +1,6 @@
 package adapters
 
 import (
-	"slices"
 	"unsafe"
 
 	"github.com/tidwall/gjson"
@@ -9,6 +8,18 @@ import (
 
 // names are the fields of an answer that count.
 type names [5]string
+
+// find returns the place of a name among those that count, -1 if it is none.
+func (n *names) find(name string) int {
+	if name != "" {
+		for i := range n {
+			if n[i] == name {
+				return i
+			}
+		}
+	}
+	return -1
+}
 
 // value is what one field of an answer holds: the text of a string or a
 // number, nothing else of anything else. A gjson.Result holds that too, in
@@ -54,8 +65,8 @@ func readAny(text string, want *names) (got values, fault string) {
 		return got, faultObject
 	}
 	doc.ForEach(func(key, value gjson.Result) bool {
-		i := slices.Index(want[:], key.Str)
-		if i < 0 || key.Str == "" {
+		i := want.find(key.Str)
+		if i < 0 {
 			return true
 		}
 		if got[i].given {
@@ -105,7 +116,7 @@ func (f *flat) read(want *names, got *values) bool {
 		if !ok {
 			return false
 		}
-		if i := slices.Index(want[:], name.text); i >= 0 && name.text != "" {
+		if i := want.find(name); i >= 0 {
 			if got[i].given {
 				return false
 			}
@@ -125,6 +136,13 @@ func (f *flat) read(want *names, got *values) bool {
 
 // next passes over white space and returns the byte that follows, 0 at the end.
 func (f *flat) next() byte {
+	if f.pos < len(f.text) && f.text[f.pos] > ' ' {
+		return f.text[f.pos]
+	}
+	return f.skip()
+}
+
+func (f *flat) skip() byte {
 	for f.pos < len(f.text) {
 		switch c := f.text[f.pos]; c {
 		case ' ', '\t', '\n', '\r':
@@ -139,7 +157,9 @@ func (f *flat) next() byte {
 func (f *flat) value() (v value, ok bool) {
 	switch c := f.next(); {
 	case c == '"':
-		return f.str()
+		v.kind, v.given = gjson.String, true
+		v.text, ok = f.str()
+		return v, ok
 	case c == '-' || '0' <= c && c <= '9':
 		return f.number()
 	case c == 't':
@@ -163,43 +183,46 @@ func (f *flat) word(text string, kind gjson.Type) (v value, ok bool) {
 }
 
 // str reads a string from its opening quote on.
-func (f *flat) str() (v value, ok bool) {
-	for i := f.pos + 1; i < len(f.text); i++ {
-		switch c := f.text[i]; {
+func (f *flat) str() (text string, ok bool) {
+	rest := f.text[f.pos+1:]
+	for i := range len(rest) {
+		switch c := rest[i]; {
+		case c > '\\' || c != '"' && c != '\\' && c >= ' ':
 		case c == '"':
-			text := f.text[f.pos+1 : i]
-			f.pos = i + 1
-			return value{gjson.String, true, text}, true
-		case c < ' ' || c == '\\':
-			return v, false
+			f.pos += i + 2
+			return rest[:i], true
+		default:
+			return "", false
 		}
 	}
-	return v, false
+	return "", false
 }
 
 // number reads a number. Nobody asks for its value as a float, so it has none.
 func (f *flat) number() (v value, ok bool) {
-	start := f.pos
-	if f.text[f.pos] == '-' {
-		f.pos++
+	text := f.text[f.pos:]
+	whole := 0
+	if text[0] == '-' {
+		whole = 1
 	}
-	whole := f.pos
-	f.digits()
-	if n := f.pos - whole; n == 0 || n > 1 && f.text[whole] == '0' {
+	end := digits(text, whole)
+	if n := end - whole; n == 0 || n > 1 && text[whole] == '0' {
 		return v, false
 	}
-	if f.pos < len(f.text) && f.text[f.pos] == '.' {
-		f.pos++
-		from := f.pos
-		if f.digits(); f.pos == from {
+	if end < len(text) && text[end] == '.' {
+		from := end + 1
+		if end = digits(text, from); end == from {
 			return v, false
 		}
 	}
-	return value{gjson.Number, true, f.text[start:f.pos]}, true
+	f.pos += end
+	return value{gjson.Number, true, text[:end]}, true
 }
 
-func (f *flat) digits() {
-	for f.pos < len(f.text) && '0' <= f.text[f.pos] && f.text[f.pos] <= '9' {
-		f.pos++
+// digits returns where the digits that begin at from end.
+func digits(text string, from int) int {
+	for from < len(text) && '0' <= text[from] && text[from] <= '9' {
+		from++
 	}
+	return from
 }

@@ -1,6 +1,11 @@
 package adapters
 
-import "testing"
+import (
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+)
 
 // bodies are answers that are plain, and those that look so and are not.
 var bodies = []string{
@@ -50,6 +55,27 @@ func BenchmarkReadObject(b *testing.B) {
 	b.Run("any", func(b *testing.B) {
 		for b.Loop() {
 			readAny(string(body), &pingNames)
+		}
+	})
+}
+
+func BenchmarkNative(b *testing.B) {
+	a, _ := New("", vertical)
+	ask, terms := question(&datadriven.TestData{})
+	p := &Ping{Ask: ask, Terms: terms, Tmax: 180 * time.Millisecond}
+	b.Run("ten pings", func(b *testing.B) {
+		var shared, body []byte
+		for b.Loop() {
+			shared = a.AppendShared(shared[:0], ask)
+			for range 10 {
+				body = a.AppendPing(body[:0], shared, p)
+			}
+		}
+	})
+	r := &Reply{Status: 200, Body: []byte(`{"status":"accepted","bid":21.50,"bid_id":"b1-8f14e45fceea167a","expires_in":30,"exclusive":false}`)}
+	b.Run("a bid", func(b *testing.B) {
+		for b.Loop() {
+			a.ReadPing(r, terms)
 		}
 	})
 }
