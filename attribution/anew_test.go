@@ -51,6 +51,9 @@ func madeAnew(t *testing.T, form uint64) {
 
 	a = newRoom(t, j, space)
 	a.Use(blogTold())
+	if lag := a.Stats().Lag; lag != told {
+		t.Errorf("%d entries behind before the first: expected %d", lag, told)
+	}
 	if n, err := a.step(batchMax); err != nil || n != int(told) {
 		t.Fatalf("followed %d: %v", n, err)
 	}

@@ -97,6 +97,7 @@ func New(deps Deps) (*Attribution, error) {
 		return nil, err
 	}
 	a.seen, a.moved, a.hurry = a.state, make(chan struct{}), make(chan struct{}, 1)
+	a.durable = max(a.state.cursor, a.state.quiet) - 1 // what was followed once is known to be there
 	a.horizon.Store(a.state.horizon)
 	a.desk.Store(&desk{})
 	a.met = newCounters(deps.Metrics, a)
