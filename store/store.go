@@ -46,6 +46,7 @@ type Store struct {
 	fs       vfs.FS
 	db       *pebble.DB // events and spaces
 	index    *indexer
+	kernel   *kernelSync // nil: the log is synced the plain way
 	lock     *pebble.Lock
 	fault    *fault
 	m        *storeMetrics
@@ -134,6 +135,7 @@ func (s *Store) abandon() {
 	if s.db != nil && !s.fault.poisoned.Load() {
 		_ = s.db.Close()
 	}
+	s.kernel.close()
 	if s.lock != nil {
 		_ = s.lock.Close()
 	}
@@ -224,11 +226,25 @@ func (s *Store) openJournal() error {
 }
 
 func (s *Store) openDB() (err error) {
-	opts := pebbleOptions(s.fs, pebbleLog{s.fault})
+	opts := pebbleOptions(s.journalFS(), pebbleLog{s.fault})
 	opts.Lock, opts.ReadOnly = s.lock, s.readOnly
 	opts.CacheSize, opts.MemTableSize = 64<<20, 64<<20
 	s.db, err = openPebble(s.path(journalDir), opts)
 	return err
+}
+
+// journalFS is the file system with the cheapest sync there is for the journal's log.
+func (s *Store) journalFS() vfs.FS {
+	if s.kernel == nil && s.onDisk() && !s.readOnly {
+		var err error
+		if s.kernel, err = newKernelSync(); err != nil {
+			s.cfg.Log.Info().Err(err).Msg("each sync of the journal holds a thread, which costs CPU")
+		}
+	}
+	if s.kernel == nil {
+		return s.fs
+	}
+	return logSyncFS{s.fs, s.kernel}
 }
 
 // writable returns why nothing can be written, nil if it can.
@@ -272,6 +288,7 @@ func (s *Store) Close() error {
 		if err := s.db.Close(); err != nil && s.fault.check() == nil {
 			s.closeErr = errors.Join(s.closeErr, fmt.Errorf("cannot close the journal: %w", err))
 		}
+		s.kernel.close()
 		s.closeErr = errors.Join(s.closeErr, s.lock.Close())
 	})
 	return s.closeErr
