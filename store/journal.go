@@ -52,7 +52,7 @@ func (s *Store) Append(at int64, events ...exchange.Event) (last uint64, t excha
 		return 0, nil, err
 	}
 	if caughtUp {
-		s.advanced.Store(int64(began.Sub(s.pace.began))) // nothing waited for the disk before
+		s.advanced.Store(int64(began.Sub(s.began))) // nothing waited for the disk before
 	}
 	notify(s.committer.appended)
 	s.m.appendSeconds.UpdateDuration(began)
@@ -112,7 +112,7 @@ func (s *Store) syncTo(seq uint64) error {
 
 func (s *Store) raiseDurable(seq uint64) {
 	s.durable.raise(seq)
-	s.advanced.Store(int64(time.Since(s.pace.began)))
+	s.advanced.Store(int64(time.Since(s.began)))
 }
 
 // stalled returns for how long events have waited for the disk while none got there.
@@ -120,7 +120,7 @@ func (s *Store) stalled() time.Duration {
 	if durable := s.Durable(); s.Seq() == durable {
 		return 0
 	}
-	return time.Since(s.pace.began) - time.Duration(s.advanced.Load())
+	return time.Since(s.began) - time.Duration(s.advanced.Load())
 }
 
 // Seq returns the sequence number of the last event, 0 if there is none.

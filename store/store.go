@@ -58,12 +58,12 @@ type Store struct {
 
 	seq         atomic.Uint64
 	durable     watermark
-	advanced    atomic.Int64 // when durable last rose, or last had reason to; since pace.began
+	advanced    atomic.Int64 // when durable last rose, or last had reason to; since began
 	appending   atomic.Bool
 	personsKept atomic.Int64  // a duration
 	indexSwept  atomic.Uint64 // keys that left the index
 	committer   *committer
-	pace        pace
+	began       time.Time
 
 	snapshots sync.Mutex // one SaveSnapshot at a time
 
@@ -83,7 +83,7 @@ func Open(cfg Config) (*Store, error) { return open(cfg, false) }
 func OpenReadOnly(cfg Config) (*Store, error) { return open(cfg, true) }
 
 func open(cfg Config, readOnly bool) (s *Store, err error) {
-	s = &Store{cfg: cfg, fs: cfg.FS, readOnly: readOnly, closed: make(chan struct{}), pace: pace{began: time.Now()}}
+	s = &Store{cfg: cfg, fs: cfg.FS, readOnly: readOnly, closed: make(chan struct{}), began: time.Now()}
 	if s.fs == nil {
 		s.fs = vfs.Default
 	}
