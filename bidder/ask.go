@@ -60,6 +60,7 @@ type target struct {
 	deadline time.Duration // since the ask's start, like all times here
 	patience time.Duration // when to wait for someone else instead
 	ticket   gate.Ticket
+	asked    time.Time // when the question left, if a connection had to be made for it first
 	retried  bool
 	done     bool
 }
@@ -256,11 +257,11 @@ func (t *target) wait(until time.Time) error {
 // look is wait without waiting.
 func (t *target) look() error {
 	if t.dial != nil {
-		c, err := t.dial.result()
+		c, asked, err := t.dial.result()
 		if err != nil {
 			return err
 		}
-		t.conn, t.dial = c, nil
+		t.conn, t.dial, t.asked = c, nil, asked
 	}
 	if len(t.rest) > 0 {
 		n, err := t.conn.wire.tryWrite(t.rest)
@@ -304,13 +305,13 @@ func (f *fanOut) answer(t *target, now time.Time) {
 }
 
 // expire gives up on a buyer whose time is over. Its answer may still come, so
-// the connection is drained before anyone uses it again.
+// the connection is drained before anyone uses it again. What took a new
+// connection most of the time is not held against it: this machine may have been the slow one.
 func (f *fanOut) expire(t *target, now time.Time) {
-	if t.dial != nil && t.ticket.Admitted {
-		state := t.c.gate
-		if t.dial.hold(state.Missed) {
-			t.ticket.Unasked()
-		}
+	switch {
+	case !t.ticket.Admitted:
+	case t.dial != nil && t.dial.hold(t.c.gate.Missed), now.Sub(t.asked) < t.deadline/2:
+		t.ticket.Unasked()
 	}
 	f.letGo(t, now)
 	t.c.took(now.Sub(f.ask.Start))

@@ -16,7 +16,7 @@ import (
 // is then there for the next auction, and whether the buyer can be spoken to is
 // known, and told to missed, when the handshake ends.
 //
-// mu guards stage, conn, err and missed. Exactly one side disposes of the
+// mu guards stage, asked, conn, err and missed. Exactly one side disposes of the
 // connection: the ask, if it takes the result before it abandons the dial; else
 // the dialling goroutine.
 type dialing struct {
@@ -25,6 +25,7 @@ type dialing struct {
 
 	mu        sync.Mutex
 	stage     dialStage
+	asked     time.Time // when the question was written
 	conn      *conn
 	err       error
 	abandoned bool
@@ -96,7 +97,7 @@ func (d *dialing) end(c *conn, err error) bool {
 	if d.abandoned {
 		return false
 	}
-	d.conn, d.err, d.stage = c, err, dialEnded
+	d.conn, d.err, d.stage, d.asked = c, err, dialEnded, d.clock.Now()
 	close(d.done)
 	return true
 }
@@ -111,14 +112,14 @@ func (d *dialing) wait(until time.Time) {
 	}
 }
 
-// result takes the connection over: errWouldBlock if there is none yet.
-func (d *dialing) result() (*conn, error) {
+// result takes the connection over, and tells since when the question is on it: errWouldBlock if there is none yet.
+func (d *dialing) result() (*conn, time.Time, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stage != dialEnded {
-		return nil, errWouldBlock
+		return nil, time.Time{}, errWouldBlock
 	}
-	return d.conn, d.err
+	return d.conn, d.asked, d.err
 }
 
 // hold puts off the judgement on a buyer whose dial is not over at the deadline: missed is called if

@@ -18,9 +18,9 @@ import (
 // crowd is how many asks come at once to a house that has no connection to the buyer yet: enough to open its breaker.
 const crowd = 25
 
-// slowHands is a buyer behind TLS, in the test's bubble, that takes its time over each handshake. It
+// slowHands is a buyer behind TLS, in the test's bubble, that takes its time over each handshake, and over each answer. It
 // returns the market, and how many connections were made to it.
-func slowHands(t *testing.T, cert *tls.Certificate, roots *x509.CertPool, takes time.Duration) (Config, TransportConfig, *atomic.Int64) {
+func slowHands(t *testing.T, cert *tls.Certificate, roots *x509.CertPool, takes, answers time.Duration) (Config, TransportConfig, *atomic.Int64) {
 	t.Helper()
 	var ended sync.WaitGroup
 	t.Cleanup(ended.Wait)
@@ -30,7 +30,7 @@ func slowHands(t *testing.T, cert *tls.Certificate, roots *x509.CertPool, takes 
 		ours, theirs := net.Pipe()
 		ended.Go(func() {
 			time.Sleep(takes) // virtual
-			servePipe(tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12}), ok(`{"bid":3}`))
+			servePipe(tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12}), after(answers, "3"))
 		})
 		return ours, nil
 	}
@@ -61,20 +61,21 @@ func TestBubbleColdHandshakes(t *testing.T) {
 	cert := &s.TLS.Certificates[0]
 	s.Close()
 	for _, c := range []struct {
-		name  string
-		takes time.Duration
-		bids  int64 // of a second crowd
-		phase gate.Phase
+		name           string
+		takes, answers time.Duration
+		bids           int64 // of a second crowd
+		phase          gate.Phase
 	}{
-		{"late", 400 * time.Millisecond, crowd, gate.PhaseClosed},
-		{"never", 2 * dialWarmMax, 0, gate.PhaseOpen},
+		{"late", 400 * time.Millisecond, time.Millisecond, crowd, gate.PhaseClosed},
+		{"in time, and little is left for the answer", 150 * time.Millisecond, 80 * time.Millisecond, crowd, gate.PhaseClosed},
+		{"never", 2 * dialWarmMax, time.Millisecond, 0, gate.PhaseOpen},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg, tc, conns := slowHands(t, cert, roots, c.takes)
+				cfg, tc, conns := slowHands(t, cert, roots, c.takes, c.answers)
 				h := newHouse(t, cfg, tc)
 				if bids := h.askAtOnce(200 * time.Millisecond); bids != 0 {
-					t.Fatalf("%d bids from a buyer whose handshake takes %s", bids, c.takes)
+					t.Fatalf("%d bids from a buyer whose handshake takes %s, and its answer %s", bids, c.takes, c.answers)
 				}
 				time.Sleep(time.Second)
 				if p := h.Pings()[0]; p.Breaker != gate.PhaseClosed || p.Faults != 0 {
