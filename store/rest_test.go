@@ -171,6 +171,19 @@ func TestVault(t *testing.T) {
 			t.Errorf("byte %d spoilt: got %v, want %v", i, err, errUnseal)
 		}
 	}
+	if bytes.Equal(a[nonceBytes/2:nonceBytes], b[nonceBytes/2:nonceBytes]) {
+		t.Error("two texts have one nonce")
+	}
+	keys := map[string]int{} // texts by the half of the nonce that their key was derived from
+	for range 3 * sealerTexts {
+		c := v.Seal("x")
+		if text, err := v.Unseal(c); text != "x" || err != nil {
+			t.Fatalf("got %q, %v", text, err)
+		}
+		if keys[string(c[:nonceBytes/2])]++; keys[string(c[:nonceBytes/2])] > sealerTexts {
+			t.Fatalf("more than %d texts under one key", sealerTexts)
+		}
+	}
 	if _, err := v.Unseal(a[:20]); !errors.Is(err, errUnseal) {
 		t.Errorf("cut off: got %v, want %v", err, errUnseal)
 	}
@@ -179,6 +192,9 @@ func TestVault(t *testing.T) {
 	}
 	if once := v.Fingerprint("a"); once != v.Fingerprint("a") || once.IsZero() {
 		t.Error("a fingerprint must be the same each time")
+	}
+	if n := testing.AllocsPerRun(100, func() { v.Seal("text") }); n > 1 && !raceOn {
+		t.Errorf("%v allocations to seal a text, expected one", n)
 	}
 	if n := testing.AllocsPerRun(100, func() { v.Fingerprint("seller", "key") }); n > 0 && !raceOn {
 		t.Errorf("%v allocations for a fingerprint, expected none", n)

@@ -103,17 +103,32 @@ func (s *Store) hide(path string) error {
 	return os.Chmod(path, 0o600)
 }
 
-// vault seals with AES-256-GCM under a key of each text's own, derived from
-// half of a 24-byte random nonce (the XAES-256-GCM construction). Plain GCM's
-// 12 random bytes are safe for some four billion texts under one key, which a
-// busy house passes within a year or two.
+// vault seals with AES-256-GCM under a key derived from half of a 24-byte random
+// nonce (the XAES-256-GCM construction). Plain GCM's 12 random bytes are safe for
+// some four billion texts under one key, which a busy house passes within a year
+// or two.
+//
+// A few texts in a row share the first half and so the derived key; the other
+// half is random for each, and far from any bound for so few. A key of each
+// text's own cost as much as the whole sealing.
 //
 // It is safe for concurrent use.
 type vault struct {
-	block cipher.Block // of the sealing key
-	mask  [aes.BlockSize]byte
-	macs  sync.Pool // of *printer
+	block   cipher.Block // of the sealing key
+	mask    [aes.BlockSize]byte
+	macs    sync.Pool // of *printer
+	sealers sync.Pool // of *sealer
 }
+
+// sealer is one derived key and the texts that may still be sealed with it.
+type sealer struct {
+	half [nonceBytes / 2]byte // of the nonce, which the key is derived from
+	aead cipher.AEAD
+	left int
+}
+
+// sealerTexts is how many texts are sealed with one derived key.
+const sealerTexts = 1024
 
 const (
 	nonceBytes = 24
@@ -144,6 +159,7 @@ func newVault(sealKey, printKey []byte) (*vault, error) {
 	v.mask[len(v.mask)-1] ^= carry * 0x87
 	printKey = bytes.Clone(printKey)
 	v.macs.New = func() any { return &printer{mac: hmac.New(sha256.New, printKey)} }
+	v.sealers.New = func() any { return new(sealer) }
 	return v, nil
 }
 
@@ -171,13 +187,27 @@ func (v *vault) Seal(text string) exchange.Sealed {
 	if text == "" {
 		return nil
 	}
+	s := v.sealers.Get().(*sealer)
+	defer v.sealers.Put(s)
+	if s.left == 0 {
+		v.renew(s)
+	}
+	s.left--
 	out := make([]byte, nonceBytes, sealedMin+len(text))
-	_, _ = rand.Read(out) // it never fails
-	aead, err := v.derive(out)
+	nonce := out[copy(out, s.half[:]):]
+	_, _ = rand.Read(nonce) // it never fails
+	plain := append(out, text...)[nonceBytes:]
+	return s.aead.Seal(out, nonce, plain, nil) // in place
+}
+
+// renew gives a sealer another key.
+func (v *vault) renew(s *sealer) {
+	_, _ = rand.Read(s.half[:]) // it never fails
+	aead, err := v.derive(s.half[:])
 	if err != nil {
 		panic("BUG: a derived key has the wrong size: " + err.Error())
 	}
-	return aead.Seal(out, out[12:nonceBytes], []byte(text), nil)
+	s.aead, s.left = aead, sealerTexts
 }
 
 // Unseal returns what Seal was given.

@@ -15,7 +15,7 @@ import (
 const (
 	pingAllocsMax   = 11
 	postAllocsMax   = 35
-	directAllocsMax = 33
+	directAllocsMax = 32
 )
 
 func (h *house) allocs(t *testing.T, path string, body func(i int) string) float64 {

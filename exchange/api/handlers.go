@@ -28,31 +28,32 @@ func (a *API) campaignOf(c *call, b *body) (*exchange.Campaign, bool) {
 	return campaign, true
 }
 
-// readPing decodes what ping and direct have in common.
-func (a *API) readPing(c *call, phase schema.Phase) (*body, *engine.PingRequest, bool) {
+// readPing decodes what ping and direct have in common into req.
+func (a *API) readPing(c *call, phase schema.Phase, req *engine.PingRequest) (*body, bool) {
 	b, ok := a.decode(c)
 	if !ok {
-		return nil, nil, false
+		return nil, false
 	}
 	campaign, ok := a.campaignOf(c, b)
 	if !ok {
-		return nil, nil, false
+		return nil, false
 	}
 	values := make([]exchange.Value, len(campaign.Vertical.Fields))
 	a.readLead(b, campaign.Vertical, phase, values)
 	if len(b.errors) > 0 {
 		a.problem(c.ctx, invalid(b.errors))
-		return nil, nil, false
+		return nil, false
 	}
-	return b, &engine.PingRequest{
+	*req = engine.PingRequest{
 		Snap: c.snap, Campaign: campaign, Arrival: c.arrival, Waited: c.waited, Ref: b.ref, MinPrice: b.minPrice, MaxWait: b.maxWait,
 		Sale: b.sale, MaxLegs: b.maxLegs, Test: b.test || c.principal.Test, Source: b.source, Consent: b.consent, Values: values,
-	}, true
+	}
+	return b, true
 }
 
 func (a *API) ping(c *call) {
-	_, req, ok := a.readPing(c, schema.PhasePing)
-	if !ok {
+	req := new(engine.PingRequest)
+	if _, ok := a.readPing(c, schema.PhasePing, req); !ok {
 		return
 	}
 	ans := a.engine.Ping(req)
@@ -71,11 +72,13 @@ func (a *API) ping(c *call) {
 }
 
 func (a *API) direct(c *call) {
-	b, req, ok := a.readPing(c, schema.PhaseDirect)
+	req := new(engine.DirectRequest)
+	b, ok := a.readPing(c, schema.PhaseDirect, &req.PingRequest)
 	if !ok {
 		return
 	}
-	ans := a.engine.Direct(&engine.DirectRequest{PingRequest: *req, Key: b.key, Body: b.text})
+	req.Key, req.Body = b.key, b.text
+	ans := a.engine.Direct(req)
 	a.tellPost(c, b, &ans)
 }
 

@@ -94,6 +94,7 @@ type reader struct {
 	phase    Phase
 	values   []exchange.Value
 	counts   Counts
+	next     int // the slot after the last one met: most senders keep to the order of the fields
 	seen     slotSet
 	bad      slotSet
 	texts    map[int]string // by slot of bad; nil while all is well
@@ -101,11 +102,15 @@ type reader struct {
 
 // take handles one key and its value.
 func (r *reader) take(key string, in Input) {
-	slot, known := r.vertical.Slots[key]
-	if !known {
-		r.counts.Unknown++
-		return
+	slot := r.next
+	if fields := r.vertical.Fields; slot >= len(fields) || fields[slot].Name != key {
+		var known bool
+		if slot, known = r.vertical.Slots[key]; !known {
+			r.counts.Unknown++
+			return
+		}
 	}
+	r.next = slot + 1
 	f := &r.vertical.Fields[slot]
 	if r.phase == PhasePing && f.Ping == exchange.NeedNot {
 		if f.Personal && !absent(in) {
