@@ -34,6 +34,9 @@ func (w *echoWire) write(p []byte, _ time.Time) (int, error) { return w.tryWrite
 func (w *echoWire) settled() bool                            { return true }
 func (w *echoWire) close()                                   {}
 
+// echoConns is how many asks a house of theirs has connections for at once.
+const echoConns = 8
+
 // echoHouse has buyers whose answers cost nothing, so that what is measured is our own work.
 func echoHouse(b *testing.B, buyers int, answer string) *house {
 	var urls []string
@@ -44,10 +47,12 @@ func echoHouse(b *testing.B, buyers int, answer string) *house {
 	h := newHouse(b, market(urls...), TransportConfig{Dial: refuse})
 	for _, c := range h.contracts {
 		host := c.ping[0].host
-		host.mu.Lock()
-		host.open++
-		host.mu.Unlock()
-		host.keep(&conn{wire: &echoWire{answer: answer}, host: host, born: time.Now()}, time.Now(), 0)
+		for range echoConns {
+			host.mu.Lock()
+			host.open++
+			host.mu.Unlock()
+			host.keep(&conn{wire: &echoWire{answer: answer}, host: host, born: time.Now()}, time.Now(), 0)
+		}
 	}
 	return h
 }
@@ -68,6 +73,17 @@ func BenchmarkOwn(b *testing.B) {
 		if r := a.Answers[9]; r.Bid != 21500000 {
 			b.Fatalf("got %+v", r)
 		}
+	})
+	b.Run("asks at once", func(b *testing.B) {
+		h := echoHouse(b, 10, echoBid)
+		b.RunParallel(func(pb *testing.PB) {
+			a := h.newAsk(time.Second)
+			for pb.Next() {
+				a.Start = time.Now()
+				a.Deadline = a.Start.Add(time.Second)
+				h.Ask(a)
+			}
+		})
 	})
 	b.Run("post", func(b *testing.B) {
 		h := echoHouse(b, 1, "HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{\"accepted\":true}")
