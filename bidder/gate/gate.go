@@ -148,11 +148,17 @@ func (s *State) Ended(t *Ticket, buyer *State, a *exchange.Answer, now time.Time
 			s.breaker.back(t.probe)
 			return
 		}
+		if a.Reason == exchange.ReasonTimeout && !t.full { // nor is our own guess
+			s.waits.missed++
+			s.breaker.back(t.probe)
+			return
+		}
 		s.breaker.ended(t.probe, true, now)
 	case exchange.ReasonConcurrency, exchange.ReasonNoTime, exchange.ReasonOutbid: // the buyer had no say
 		s.breaker.back(t.probe)
 		return
 	default:
+		s.waits.heard(a.Elapsed)
 		s.breaker.ended(t.probe, false, now)
 		s.chances.note(t.slot, a.Reason == exchange.ReasonNone)
 	}

@@ -213,6 +213,42 @@ func TestWaitFollowsTheBidsThatCome(t *testing.T) {
 	}
 }
 
+// A buyer who is slower from one ping to the next, but well within its contract's time, loses a few bids
+// to the learnt wait and is not taken for one that fails. One that hangs is.
+func TestWaitIsDoubtedWhenABuyerBecomesSlower(t *testing.T) {
+	s, r := new(State), new(Rules)
+	now := noon
+	play := func(pings int, takes time.Duration) (lost int) {
+		for range pings {
+			ticket, wait, stop := s.Admit(r, want(now))
+			if stop != exchange.ReasonNone {
+				return lost
+			}
+			a := bid
+			if a.Elapsed = takes; takes > wait {
+				a, lost = timeout, lost+1
+			}
+			s.Ended(&ticket, nil, &a, now)
+		}
+		return lost
+	}
+	play(1000, 2*time.Millisecond)
+	now = now.Add(time.Minute) // the good ones are out of the breaker's window
+	if w := s.View(now).Wait; w > 40*time.Millisecond {
+		t.Fatalf("the wait is %s", w)
+	}
+	if lost := play(500, 80*time.Millisecond); lost > 2*waitDoubt {
+		t.Errorf("%d of 500 bids were lost", lost)
+	}
+	if v := s.View(now); v.Opens != 0 || v.Wait < 80*time.Millisecond {
+		t.Errorf("the breaker opened %d times, the wait is %s", v.Opens, v.Wait)
+	}
+	now = now.Add(time.Minute)
+	if play(100, time.Hour); s.View(now).Opens != 1 {
+		t.Error("a buyer that hangs is asked 100 times")
+	}
+}
+
 func TestWaitBucketsHoldTheirTimes(t *testing.T) {
 	for us := int64(0); us < 8_000_000; us += 1 + us/50 {
 		took := time.Duration(us) * time.Microsecond

@@ -12,23 +12,30 @@ const (
 	waitEvery   = 32                    // bids between two looks at them
 	waitFull    = 20                    // one ping in so many may take the contract's own time
 	waitSlack   = 25 * time.Millisecond // a pause of our own machine must cost no bids
+	waitDoubt   = 5                     // pings in a row that nobody answered within the wait, and it is in doubt
 	waitBuckets = 128
 )
 
 // waits counts how long answers with a bid took, in buckets an eighth wider each
 // than its bounds. A ping that was given all of the contract's time stands for
 // waitFull of them where it took longer than the others may: it alone can tell of those.
+//
+// A buyer who becomes slower all at once, or a machine that does, would have nearly all its pings cut
+// short. So the wait is in doubt after waitDoubt in a row: from then on every ping has all of the
+// contract's time, until an answer comes within the wait or it has been looked at anew. Those cut
+// short are no faults; of one that hangs, the next ones are.
 type waits struct {
 	counts [waitBuckets]uint32
 	total  uint32
 	since  uint32 // bids since the last look
 	dice   dice
 	wait   time.Duration // 0: not known yet
+	missed int           // pings that ended with the wait, since somebody last answered within it
 }
 
 // worth returns how long to wait, and whether this ping may take all the time there is.
 func (w *waits) worth(most time.Duration) (wait time.Duration, full bool) {
-	if w.wait == 0 || w.wait >= most || w.dice.oneIn(waitFull) {
+	if w.wait == 0 || w.wait >= most || w.missed >= waitDoubt || w.dice.oneIn(waitFull) {
 		return most, true
 	}
 	return w.wait, false
@@ -47,8 +54,16 @@ func (w *waits) note(took time.Duration, full bool) {
 	}
 }
 
+// heard takes note of any answer.
+func (w *waits) heard(took time.Duration) {
+	if took <= w.wait {
+		w.missed = 0
+	}
+}
+
 // look finds the time that 99 of 100 bids take, and adds half of it and a little more.
 func (w *waits) look() {
+	w.missed = 0
 	rest := w.total / 100
 	for i := waitBuckets - 1; i >= 0; i-- {
 		if w.counts[i] > rest {
