@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -13,6 +14,14 @@ import (
 // packBytesMax bounds what one pack takes before Append waits for its turn; one
 // Append more may still be in it. It is far below what Pebble takes in one batch.
 const packBytesMax = 8 << 20
+
+// gatherEventsMin is how many must have been told at once for the committer to
+// wait for them. With fewer, who has its events appended waits for no one.
+const gatherEventsMin = 16
+
+// gatherStill is how often the committer lets others run, while nothing comes of
+// it, before a pack leaves. At 50 it was no better.
+const gatherStill = 8
 
 // pack is the events that enter Pebble, and reach the disk, as one batch.
 type pack struct {
@@ -150,42 +159,70 @@ func (c *committer) run() {
 			c.commit()
 			return
 		}
-		if !c.commit() {
+		told, ok := c.commit()
+		if !ok {
 			return
+		}
+		if told >= gatherEventsMin {
+			c.gather(told)
 		}
 	}
 }
 
-// commit brings the open pack onto the disk, and returns false if the journal is broken.
-func (c *committer) commit() bool {
+// gather lets those who were just told of their events append the next ones, as
+// long as some do. Where many append as fast as the disk takes them, they would
+// else fall into two halves, each of which waits for the other's sync too.
+func (c *committer) gather(told int) {
+	had := c.waiting()
+	all := had + told
+	for still := 0; had < all && still < gatherStill; {
+		runtime.Gosched()
+		has := c.waiting()
+		if still++; has > had {
+			had, still = has, 0
+		}
+	}
+}
+
+// waiting is the events in the open pack.
+func (c *committer) waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open.ends)
+}
+
+// commit brings the open pack onto the disk and tells how many events it held,
+// or false if the journal is broken.
+func (c *committer) commit() (events int, ok bool) {
 	p := c.take()
 	if p == nil {
-		return true
+		return 0, true
 	}
 	batch := c.s.db.NewBatch()
 	var key [1 + seqBytes]byte
 	for i := range p.ends {
 		if err := batch.Set(eventKey(key[:0], p.first+uint64(i)), p.record(i), nil); err != nil {
 			_ = c.s.fault.fail(fmt.Errorf("cannot add to a batch: %w", err))
-			return false
+			return 0, false
 		}
 	}
 	if c.s.fault.guard(func() error { return c.s.db.ApplyNoSyncWait(batch, pebble.Sync) }) != nil {
-		return false // the batch may still be in Pebble's hands: it is left to the collector
+		return 0, false // the batch may still be in Pebble's hands: it is left to the collector
 	}
+	c.s.index.link()                         // while the disk works
 	if err := batch.SyncWait(); err != nil { // Apply would make a fatal line of it
 		_ = c.s.fault.fail(fmt.Errorf("cannot sync the journal: %w", err))
-		return false
+		return 0, false
 	}
 	if err := batch.Close(); err != nil {
 		_ = c.s.fault.fail(fmt.Errorf("cannot close a batch: %w", err))
-		return false
+		return 0, false
 	}
 	c.s.raiseDurable(p.last())
 	c.s.m.events.Add(len(p.ends))
 	close(p.done)
 	c.drop(p)
-	return true
+	return len(p.ends), true
 }
 
 // take makes the open pack the leaving one, if it holds anything.

@@ -2,7 +2,9 @@ package store
 
 import (
 	"errors"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,6 +55,56 @@ func TestPackSeen(t *testing.T) {
 		mustVerify(t, s)
 		_ = s.Close()
 	})
+}
+
+// TestPackLeaving: an event is found by its key while its pack is neither open
+// any more nor in Pebble yet.
+func TestPackLeaving(t *testing.T) {
+	s := openMem(t)
+	s.committer.close() // the test does its work
+	s.committer.running = false
+	w := newWorld(t, 3)
+	var posts []*exchange.PostStarted
+	for i := range 4 {
+		if i == 2 && s.committer.take() == nil {
+			t.Fatal("nothing leaves")
+		}
+		posts = append(posts, w.started())
+		if _, _, err := s.Append(1, posts[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, st := range posts {
+		got, err := s.LeadEntries(st.LeadID, nil)
+		if err != nil || len(got) != 1 || got[0].Seq != uint64(i+1) {
+			t.Errorf("event %d: got %v, %v", i+1, got, err)
+		}
+	}
+}
+
+// TestPackGathers: a pack waits for those who were just told and are about to
+// append again, and not for those who never do.
+func TestPackGathers(t *testing.T) {
+	s := openMem(t)
+	s.committer.close() // the test does its work
+	s.committer.running = false
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // who can run does so before a yield ends
+	w := newWorld(t, 3)
+	var lock sync.Mutex
+	for range 5 {
+		st := w.started()
+		go func() {
+			lock.Lock()
+			defer lock.Unlock()
+			if _, _, err := s.Append(1, st); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	s.committer.gather(64)
+	if got := s.committer.waiting(); got != 5 {
+		t.Errorf("%d events gathered, expected all 5", got)
+	}
 }
 
 // TestPackFull: on a disk that stands still Append waits when the events that

@@ -18,11 +18,15 @@ import (
 // pointers, so the collector has nothing to walk, and it is emptied to be
 // filled again. (Go's map took twice the time, most of it growing.)
 //
+// A key that comes is only put down, since that happens under the lock that
+// decides; the table learns of it later (link), at the latest when somebody looks.
+//
 // A group is the part of a key that look-ups go by: the lead, the person, or
 // the whole key where only the last one counts.
 type generation struct {
 	data   []byte
 	items  []pendingKey
+	linked int     // so many items are in their chains
 	chains []int32 // by hash: one more than the newest item of the chain, 0 if it is empty
 	keys   indexKeys
 	events int
@@ -35,7 +39,7 @@ type generation struct {
 type pendingKey struct {
 	at         uint32 // of the key in data; the value follows it
 	key, value uint8  // their sizes
-	older      int32  // one more than the item before it in its chain, 0 if there is none
+	older      int32  // one more than the item before it in its chain, 0 if there is none; set by link
 }
 
 // newGeneration returns an empty one for about so many events.
@@ -45,6 +49,7 @@ func newGeneration(events int) *generation {
 
 func (g *generation) reset() {
 	g.data, g.items, g.events, g.last, g.sum = g.data[:0], g.items[:0], 0, 0, 0
+	g.linked = 0
 	clear(g.chains)
 }
 
@@ -75,11 +80,20 @@ func (g *generation) add(e exchange.Entry, sum uint64) {
 }
 
 func (g *generation) put(key, value []byte) error {
-	chain := g.chain(key[:groupBytes(key)])
-	g.items = append(g.items, pendingKey{at: uint32(len(g.data)), key: uint8(len(key)), value: uint8(len(value)), older: *chain})
-	*chain = int32(len(g.items))
+	g.items = append(g.items, pendingKey{at: uint32(len(g.data)), key: uint8(len(key)), value: uint8(len(value))})
 	g.data = append(append(g.data, key...), value...)
 	return nil
+}
+
+// link puts at most most items into their chains, and tells whether there are more.
+func (g *generation) link(most int) (more bool) {
+	until := min(len(g.items), g.linked+most)
+	for ; g.linked < until; g.linked++ {
+		key, _ := g.pair(int32(g.linked))
+		chain := g.chain(key[:groupBytes(key)])
+		g.items[g.linked].older, *chain = *chain, int32(g.linked)+1
+	}
+	return until < len(g.items)
 }
 
 // pair returns the key and value of an item. They are valid until reset.
@@ -91,6 +105,7 @@ func (g *generation) pair(i int32) (key, value []byte) {
 
 // find calls fn with the pairs of a group, the newest first, until fn returns false.
 func (g *generation) find(group []byte, fn func(key, value []byte) (more bool)) {
+	g.link(len(g.items))
 	for i := *g.chain(group); i > 0; i = g.items[i-1].older {
 		key, value := g.pair(i - 1)
 		if bytes.HasPrefix(key, group) && !fn(key, value) {

@@ -17,6 +17,7 @@ import (
 const (
 	generationEvents = 64 << 10 // events whose keys are written at once
 	generationsMost  = 2        // so many of them may gather while one is written; then Append waits
+	linkAtOnce       = 256      // keys that are linked under one lock
 	// underivedMax bounds the events whose keys a reading process makes up in memory.
 	underivedMax = 1 << 20
 )
@@ -96,6 +97,16 @@ func (x *indexer) add(at int64, first uint64, events []exchange.Event, sum uint6
 	}
 }
 
+// link makes look-ups ready for what was added. The committer calls it while
+// the disk has the word, so that neither Append nor a look-up has it to do.
+func (x *indexer) link() {
+	for more := true; more; {
+		x.mu.Lock()
+		more = x.open.link(linkAtOnce)
+		x.mu.Unlock()
+	}
+}
+
 // notify puts a notice into a channel that holds one.
 func notify(c chan<- struct{}) {
 	select {
@@ -148,6 +159,7 @@ func (x *indexer) turn() bool {
 	if x.open.events < x.size {
 		return false
 	}
+	x.open.link(len(x.open.items)) // it changes no more
 	x.writing, x.open, x.spare = x.open, x.spare, nil
 	notify(x.turned)
 	return true
