@@ -53,6 +53,9 @@ func New(cfg Config, t *Transport) (*Bidder, error) {
 		}
 		c.keepGate(from, t)
 		b.contracts[i] = c
+		if cfg.Breathe != nil {
+			cfg.Breathe()
+		}
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)

@@ -15,6 +15,7 @@ import (
 type Config struct {
 	Contracts []Contract // parallel to exchange.Market.Contracts
 	Secrets   []string   // what must not be shown of a request; nothing but the command that shows one reads them
+	Breathe   func()     // called after each contract, for the caller of New to give way in; nil: New runs through
 }
 
 // Contract is how one contract's buyer is spoken to.

@@ -129,9 +129,9 @@ func (t *Transport) host(key hostKey) *host {
 	if h == nil {
 		h = newHost(t, key)
 		t.hosts[key] = h
+		poke(t.wake) // a reload asks for each contract's hosts, most of them known: waking for those cost more than compiling
 	}
 	h.touch(t.now())
-	poke(t.wake)
 	return h
 }
 

@@ -29,6 +29,7 @@ func (l *loader) buyer(e entry) {
 }
 
 func (l *loader) contract(e entry, b *exchange.Buyer, margin exchange.MarginRule) {
+	l.breathe()
 	id := exchange.ContractID(e.key)
 	if first, taken := l.contracts[id]; taken {
 		l.fault(e.pos, "contract %q stands at line %d already; expected a name of its own", e.key, first.line)
@@ -203,6 +204,7 @@ func (l *loader) tree(e entry) {
 
 // contractOf returns the contract that an item of a tier names, nil if there is none.
 func (l *loader) contractOf(n *node, listed map[exchange.ContractID]pos) *exchange.Contract {
+	l.breathe()
 	name, ok := l.text(n)
 	if !ok {
 		return nil

@@ -3,6 +3,7 @@ package configs
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,25 +12,32 @@ import (
 // canonical renders the tree: keys sorted, no comments, each scalar in one
 // spelling, nothing of the environment, no secret. Two files that differ in
 // layout alone give the same text.
-func canonical(n *node) string {
-	var b strings.Builder
-	writeTable(&b, n, 0)
+func canonical(n *node, breathe func()) string {
+	b := page{breathe: breathe}
+	b.table(n, 0)
 	return b.String()
 }
 
-func writeTable(b *strings.Builder, n *node, indent int) {
+// page is a canonical text being written.
+type page struct {
+	strings.Builder
+	breathe func()
+}
+
+func (b *page) table(n *node, indent int) {
+	b.breathe()
 	entries := slices.Clone(n.entries)
 	slices.SortFunc(entries, func(x, y entry) int { return strings.Compare(x.key, y.key) })
 	for _, e := range entries {
-		writeIndent(b, indent)
+		b.indent(indent)
 		b.WriteString(quoted(e.key))
 		b.WriteByte(':')
-		writeValue(b, e.value, indent)
+		b.value(e.value, indent)
 	}
 }
 
-// writeValue writes what stands after "key:" or "-".
-func writeValue(b *strings.Builder, n *node, indent int) {
+// value writes what stands after "key:" or "-".
+func (b *page) value(n *node, indent int) {
 	switch {
 	case n.shape == shapeScalar && n.secret:
 		b.WriteString(" (hidden)\n")
@@ -38,13 +46,13 @@ func writeValue(b *strings.Builder, n *node, indent int) {
 	case n.shape == shapeList && len(n.items) > 0:
 		b.WriteByte('\n')
 		for _, item := range n.items {
-			writeIndent(b, indent+1)
+			b.indent(indent + 1)
 			b.WriteByte('-')
-			writeValue(b, item, indent+1)
+			b.value(item, indent+1)
 		}
 	case n.shape == shapeTable && len(n.entries) > 0:
 		b.WriteByte('\n')
-		writeTable(b, n, indent+1)
+		b.table(n, indent+1)
 	case n.shape == shapeList:
 		b.WriteString(" []\n")
 	case n.shape == shapeTable:
@@ -54,8 +62,8 @@ func writeValue(b *strings.Builder, n *node, indent int) {
 	}
 }
 
-func writeIndent(b *strings.Builder, indent int) {
-	for range indent {
+func (b *page) indent(levels int) {
+	for range levels {
 		b.WriteString("  ")
 	}
 }
@@ -78,8 +86,17 @@ func quoted(s string) string {
 
 // seal gives the config its text and hash.
 func (l *loader) seal(root *node) {
-	l.cfg.Text = canonical(root)
-	sum := sha256.Sum256([]byte(l.cfg.Text + l.listSums() + l.presetSums()))
-	l.cfg.Hash = hex.EncodeToString(sum[:])
+	l.cfg.Text = canonical(root, l.breathe)
+	hash := sha256.New()
+	for _, text := range [...]string{l.cfg.Text, l.listSums(), l.presetSums()} {
+		const piece = 64 << 10
+		for len(text) > 0 {
+			n := min(piece, len(text))
+			_, _ = io.WriteString(hash, text[:n]) // a hash never fails
+			text = text[n:]
+			l.breathe()
+		}
+	}
+	l.cfg.Hash = hex.EncodeToString(hash.Sum(nil))
 	l.cfg.Market.Hash = l.cfg.Hash
 }

@@ -49,7 +49,11 @@ type Limits struct {
 
 // Load reads the file at path. With any fault there is no config. All faults
 // come at once, in the order of the file.
-func Load(path string) (*Config, []Fault) {
+func Load(path string) (*Config, []Fault) { return LoadGently(path, func() {}) }
+
+// LoadGently is Load beside other work: it calls breathe after every small piece,
+// some tens of microseconds, for the caller to give way in.
+func LoadGently(path string, breathe func()) (*Config, []Fault) {
 	info, err := os.Stat(path)
 	if err == nil && info.Size() > fileBytesMax {
 		err = fmt.Errorf("expected a file of at most %d bytes", fileBytesMax)
@@ -61,18 +65,24 @@ func Load(path string) (*Config, []Fault) {
 	if err != nil {
 		return nil, []Fault{{File: path, Line: 1, Col: 1, Text: "cannot read the config: " + err.Error()}}
 	}
-	return LoadBytes(path, text, os.LookupEnv)
+	return loadBytes(path, text, os.LookupEnv, breathe)
 }
 
 // LoadBytes is Load for text already read. file stands in the faults, and
 // relative paths are relative to its directory; getenv looks up ${NAME} and
 // env:NAME.
 func LoadBytes(file string, text []byte, getenv func(string) (string, bool)) (*Config, []Fault) {
+	return loadBytes(file, text, getenv, func() {})
+}
+
+func loadBytes(file string, text []byte, getenv func(string) (string, bool), breathe func()) (*Config, []Fault) {
 	dir, err := filepath.Abs(filepath.Dir(file))
 	if err != nil {
 		return nil, []Fault{{File: file, Line: 1, Col: 1, Text: "cannot find the config's directory: " + err.Error()}}
 	}
-	return newLoader(file, dir, getenv).load(text)
+	l := newLoader(file, dir, getenv)
+	l.breathe = breathe
+	return l.load(text)
 }
 
 // load reads a whole config.

@@ -127,7 +127,7 @@ func (l *loader) presetFile(file string) *node {
 	if root == nil {
 		panic("BUG: preset " + of.sorted()[0].String())
 	}
-	l.presets[file] = sha256.Sum256([]byte(canonical(root)))
+	l.presets[file] = sha256.Sum256([]byte(canonical(root, l.breathe)))
 	return root
 }
 

@@ -24,12 +24,13 @@ const (
 
 // loader builds one Config and gathers what is wrong on the way.
 type loader struct {
-	file   string
-	dir    string
-	getenv func(string) (string, bool)
-	faults []Fault
-	cfg    Config
-	market *exchange.Market
+	file    string
+	dir     string
+	getenv  func(string) (string, bool)
+	breathe func() // called after every small piece of work
+	faults  []Fault
+	cfg     Config
+	market  *exchange.Market
 
 	keys      map[[32]byte]string // whose each key is
 	contracts map[exchange.ContractID]pos
@@ -59,7 +60,7 @@ func newLoader(file, dir string, getenv func(string) (string, bool)) *loader {
 		Keys:       map[[32]byte]exchange.Principal{},
 	}
 	return &loader{
-		file: file, dir: dir, getenv: getenv, market: market,
+		file: file, dir: dir, getenv: getenv, breathe: func() {}, market: market,
 		cfg:       Config{Market: market},
 		keys:      map[[32]byte]string{},
 		contracts: map[exchange.ContractID]pos{},

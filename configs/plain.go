@@ -152,6 +152,7 @@ func (p *plain) table(indent, depth int) (*node, bool) {
 		return nil, false
 	}
 	for {
+		p.l.breathe()
 		at := p.pos()
 		key, ok := p.key(false)
 		if !ok {
@@ -275,6 +276,7 @@ func (p *plain) flowList(n *node, depth int) bool {
 		return false
 	}
 	for p.peek(0) != ']' {
+		p.l.breathe()
 		item, ok := p.inline(depth+1, true)
 		if !ok || !p.gap() {
 			return false

@@ -69,6 +69,7 @@ type App struct {
 	set  *metrics.Set
 
 	reload sync.Mutex
+	breath breath // the reload's
 	cfg    atomic.Pointer[configs.Config]
 
 	store       *store.Store
@@ -142,7 +143,7 @@ func (a *App) openRooms(cfg *configs.Config) (err error) {
 	}
 	a.live = live.New(a.sources())
 	a.engine, err = engine.New(engineCfg, engine.Deps{
-		Store: a.store, Vault: a.store.Vault(), Minter: a.minter, Observer: &watcher{a}, Clock: a.opts.Clock, OnFault: a.fail, Log: a.log, Metrics: a.set,
+		Store: a.store, Vault: a.store.Vault(), Minter: a.minter, Observer: &watcher{a}, Clock: a.opts.Clock, OnFault: a.fail, Log: a.log, Metrics: a.set, Breathe: a.breath.take,
 	})
 	if err != nil {
 		return err
@@ -166,6 +167,7 @@ func (a *App) openRooms(cfg *configs.Config) (err error) {
 // install makes a loaded config the one that runs. It is all or nothing: what
 // can fail comes before the swap of the market.
 func (a *App) install(cfg *configs.Config) error {
+	cfg.Bidder.Breathe = a.breath.take
 	bidders, err := bidder.New(cfg.Bidder, a.transport)
 	if err != nil {
 		return fmt.Errorf("cannot use the buyers' endpoints: %w", err)
@@ -275,7 +277,9 @@ func (a *App) Reload() error {
 	defer a.reload.Unlock()
 	began := time.Now()
 	old := a.cfg.Load()
-	cfg, faults := configs.Load(a.opts.Config)
+	a.breath.begin()
+	defer a.breath.end()
+	cfg, faults := configs.LoadGently(a.opts.Config, a.breath.take)
 	if len(faults) > 0 {
 		a.reloads[0].Inc()
 		for _, f := range faults {

@@ -102,6 +102,7 @@ type Deps struct {
 	OnFault  func(error)    // called once when the journal failed, under the lock: it must not block or call the engine
 	Log      zerolog.Logger
 	Metrics  *metrics.Set
+	Breathe  func() // called by Install after every small piece of work done without the lock, for its caller to give way in; nil: it runs through
 }
 
 // Snapshot is one accepted config, ready to decide with. It is immutable.
@@ -162,6 +163,9 @@ func New(cfg Config, deps Deps) (*Engine, error) {
 	cfg.defaults()
 	if deps.Fence == nil {
 		deps.Fence = func(exchange.SellerID, exchange.Fingerprint, exchange.PingID) error { return nil }
+	}
+	if deps.Breathe == nil {
+		deps.Breathe = func() {}
 	}
 	e := &Engine{
 		cfg: cfg, deps: deps, began: deps.Clock.Now(), seed: maphash.MakeSeed(),
@@ -293,7 +297,7 @@ func (e *Engine) Install(market *exchange.Market, bidders Bidders, text string) 
 		}
 	}
 	for id, c := range market.Campaigns {
-		next.trees[id] = pingtree.Compile(c.Tree, c.Vertical)
+		next.trees[id] = pingtree.CompileGently(c.Tree, c.Vertical, e.deps.Breathe)
 		next.rates[id] = new(campaignRates)
 		if old != nil && old.rates[id] != nil {
 			next.rates[id] = old.rates[id]

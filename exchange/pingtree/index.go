@@ -133,7 +133,7 @@ type placed struct {
 }
 
 // buildColumns deals the conditions of v's contracts into columns and builds each.
-func buildColumns(contracts []*exchange.Contract, v *exchange.Vertical) ([]textColumn, []rangeColumn) {
+func buildColumns(contracts []*exchange.Contract, v *exchange.Vertical, breathe func()) ([]textColumn, []rangeColumn) {
 	type key struct {
 		slot, nth int
 		isNum     bool
@@ -146,6 +146,7 @@ func buildColumns(contracts []*exchange.Contract, v *exchange.Vertical) ([]textC
 	byKey := make(map[key]*draft)
 	used := make(map[onField]int)
 	for pos, c := range contracts {
+		breathe()
 		if c.Vertical != v {
 			continue
 		}
@@ -168,9 +169,9 @@ func buildColumns(contracts []*exchange.Contract, v *exchange.Vertical) ([]textC
 	var ranges []rangeColumn
 	for _, d := range drafts {
 		if d.isNum {
-			ranges = append(ranges, buildRange(d, len(contracts)))
+			ranges = append(ranges, buildRange(d, len(contracts), breathe))
 		} else {
-			texts = append(texts, buildText(d, len(contracts)))
+			texts = append(texts, buildText(d, len(contracts), breathe))
 		}
 	}
 	return texts, ranges
@@ -190,9 +191,10 @@ func fullSet(n int) set {
 	return s
 }
 
-func buildText(d *draft, n int) textColumn {
+func buildText(d *draft, n int, breathe func()) textColumn {
 	col := textColumn{slot: d.slot, base: fullSet(n), rows: make(map[string]uint32)}
 	for _, pc := range d.conds {
+		breathe()
 		if pc.cond.Kind == exchange.ConditionIn {
 			col.base.flip(pc.pos)
 		}
@@ -221,7 +223,7 @@ func buildText(d *draft, n int) textColumn {
 	return col
 }
 
-func buildRange(d *draft, n int) rangeColumn {
+func buildRange(d *draft, n int, breathe func()) rangeColumn {
 	type turn struct {
 		at  int64
 		pos uint32
@@ -233,6 +235,7 @@ func buildRange(d *draft, n int) rangeColumn {
 	now := slices.Clone(free) // who passes, as the number grows from the least
 	var turns []turn
 	for _, pc := range d.conds {
+		breathe()
 		c := pc.cond
 		if c.HasMin && c.HasMax && c.Min > c.Max {
 			continue // no number passes
@@ -251,6 +254,7 @@ func buildRange(d *draft, n int) rangeColumn {
 	col := rangeColumn{slot: d.slot, free: free, masks: []set{slices.Clone(now)}}
 	from := 0 // where the flips since the last mask begin
 	for i := 0; i < len(turns); {
+		breathe()
 		at := turns[i].at
 		for ; i < len(turns) && turns[i].at == at; i++ {
 			now.flip(turns[i].pos)

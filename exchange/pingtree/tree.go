@@ -67,22 +67,29 @@ type Query struct {
 // other verticals stay listed and are never eligible. A contract listed twice
 // in one tier counts once, at its first place.
 func Compile(t *exchange.Tree, v *exchange.Vertical) *Tree {
+	return CompileGently(t, v, func() {})
+}
+
+// CompileGently is Compile beside other work: it calls breathe after every
+// contract, for the caller to give way in.
+func CompileGently(t *exchange.Tree, v *exchange.Vertical, breathe func()) *Tree {
 	out := &Tree{id: t.ID, vertical: v, tiers: make([]tier, len(t.Tiers)), listed: make(map[*exchange.Contract]struct{})}
 	for i := range t.Tiers {
 		seen := make(map[*exchange.Contract]struct{}, len(t.Tiers[i].Contracts))
 		contracts := make([]*exchange.Contract, 0, len(t.Tiers[i].Contracts))
 		for _, c := range t.Tiers[i].Contracts {
+			breathe()
 			if _, twice := seen[c]; !twice {
 				contracts = append(contracts, c)
 				seen[c], out.listed[c] = struct{}{}, struct{}{}
 			}
 		}
-		out.tiers[i] = compileTier(contracts, v)
+		out.tiers[i] = compileTier(contracts, v, breathe)
 	}
 	return out
 }
 
-func compileTier(contracts []*exchange.Contract, v *exchange.Vertical) tier {
+func compileTier(contracts []*exchange.Contract, v *exchange.Vertical, breathe func()) tier {
 	n := len(contracts)
 	tr := tier{
 		contracts: contracts,
@@ -91,6 +98,7 @@ func compileTier(contracts []*exchange.Contract, v *exchange.Vertical) tier {
 		buyers: make(map[string][]uint32),
 	}
 	for i, c := range contracts {
+		breathe()
 		p := uint32(i)
 		tr.all.add(p)
 		tr.live.put(p, !c.Paused)
@@ -102,7 +110,7 @@ func compileTier(contracts []*exchange.Contract, v *exchange.Vertical) tier {
 		name := string(appendFolded(nil, c.Buyer.Name))
 		tr.buyers[name] = append(tr.buyers[name], p)
 	}
-	tr.texts, tr.ranges = buildColumns(contracts, v)
+	tr.texts, tr.ranges = buildColumns(contracts, v, breathe)
 	return tr
 }
 
