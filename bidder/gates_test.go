@@ -3,6 +3,7 @@ package bidder
 import (
 	"bytes"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,10 +18,11 @@ import (
 // answers again it is asked again. What was learnt outlives a reload.
 func TestBreakerKeepsFromABuyerThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		well, asked := false, 0
+		var well atomic.Bool
+		var asked atomic.Int64
 		sick := func(nc net.Conn, r *seen) bool {
-			asked++
-			if !well {
+			asked.Add(1)
+			if !well.Load() {
 				return hang(nc, r)
 			}
 			return ok(`{"bid":30}`)(nc, r)
@@ -40,8 +42,8 @@ func TestBreakerKeepsFromABuyerThatHangs(t *testing.T) {
 		if took := time.Since(a.Start); !a.Answers[1].Unasked || took > 15*time.Millisecond {
 			t.Errorf("the ask took %s, unasked %t", took, a.Answers[1].Unasked)
 		}
-		if asked > 20 || h.count(`vendue_bidder_answers_total{contract="c1",result="breaker"}`) != uint64(31-asked) {
-			t.Errorf("asked %d times", asked)
+		if asked.Load() > 20 || h.count(`vendue_bidder_answers_total{contract="c1",result="breaker"}`) != uint64(31-asked.Load()) {
+			t.Errorf("asked %d times", asked.Load())
 		}
 		again, err := New(cfg, h.t)
 		if err != nil {
@@ -51,7 +53,7 @@ func TestBreakerKeepsFromABuyerThatHangs(t *testing.T) {
 		if p := h.Pings()[1]; p.Breaker != gate.PhaseOpen || p.Opens != 1 {
 			t.Errorf("after a reload: %+v", p.View)
 		}
-		well = true
+		well.Store(true)
 		time.Sleep(time.Minute)
 		for range 3 {
 			a = h.ask(100 * time.Millisecond)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -62,9 +63,12 @@ func buyerServer(t *testing.T, serve http.HandlerFunc) string {
 
 // A described format goes its whole way: ping, post, status, with the token in the path and in a header.
 func TestDescribedFormat(t *testing.T) {
+	var mu sync.Mutex
 	var seen []string
 	url := buyerServer(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
 		seen = append(seen, r.Method+" "+r.URL.RequestURI()+" "+r.Header.Get("X-Id")+" "+string(body))
 		_, _ = io.WriteString(w, "status=accepted&price=21.50&id=a%20b")
 	})
@@ -90,6 +94,8 @@ func TestDescribedFormat(t *testing.T) {
 	if f := h.Status(&exchange.Inquiry{Contract: d.Contract, Token: d.Token, Deadline: time.Now().Add(time.Second)}); !f.Known || !f.Accepted {
 		t.Fatalf("got %+v", f)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if !strings.HasPrefix(seen[0], "GET /ping?") || strings.Contains(seen[0], "phone") ||
 		!strings.HasPrefix(seen[1], "PUT /post/a%20b/go <a b> ") || !strings.Contains(seen[1], "id=a%20b") || !strings.HasPrefix(seen[2], "POST /status") {
 		t.Fatalf("sent %q", seen)
