@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 var tiny = scale{
 	rounds: 1, warm: 50 * time.Millisecond, closed: 500 * time.Millisecond, open: 600 * time.Millisecond, counts: []int{2}, conns: []int{4},
 	delays: []time.Duration{10 * time.Millisecond}, contracts: []int{100}, sales: 200 * time.Millisecond, probe: 50 * time.Millisecond,
-	reloads: 1, slices: 2, slice: 200,
+	slices: 2, slice: 200,
 }
 
 // Every part runs against the real binary without a bad answer, fills its

@@ -140,7 +140,6 @@ type scale struct {
 	contracts []int // in the tree
 	sales     time.Duration
 	probe     time.Duration // of the journal
-	reloads   int           // one after the other, under load
 	slices    int           // of the run that memory is watched in
 	slice     int           // units in each
 }
@@ -149,11 +148,11 @@ var (
 	full = scale{
 		rounds: 3, warm: 400 * time.Millisecond, closed: 1500 * time.Millisecond, open: 2200 * time.Millisecond, counts: []int{1, 5, 20, 50}, conns: []int{8, 256, 1024},
 		delays: []time.Duration{0, 10 * time.Millisecond, 50 * time.Millisecond}, contracts: []int{100, 10_000}, sales: 4 * time.Second, probe: time.Second,
-		reloads: 5, slices: 10, slice: 100_000,
+		slices: 10, slice: 100_000,
 	}
 	short = scale{
 		rounds: 1, warm: 300 * time.Millisecond, closed: time.Second, open: 1500 * time.Millisecond, counts: []int{50}, conns: []int{8, 256},
 		delays: []time.Duration{10 * time.Millisecond}, contracts: []int{100, 10_000}, sales: 2 * time.Second, probe: time.Second,
-		reloads: 2, slices: 10, slice: 10_000,
+		slices: 10, slice: 10_000,
 	}
 )
