@@ -49,11 +49,14 @@ type Limits struct {
 
 // Load reads the file at path. With any fault there is no config. All faults
 // come at once, in the order of the file.
-func Load(path string) (*Config, []Fault) { return LoadGently(path, func() {}) }
+func Load(path string) (*Config, []Fault) { return LoadGently(path, &Pieces{}, func() {}) }
 
-// LoadGently is Load beside other work: it calls breathe after every small piece,
-// some tens of microseconds, for the caller to give way in.
-func LoadGently(path string, breathe func()) (*Config, []Fault) {
+// LoadGently is Load again, beside other work: it reads what changed since pieces
+// were accepted, and calls breathe after every small piece of work, for the caller
+// to give way in. A piece takes some tens of microseconds, and 0.3 ms where new
+// text is read; as YAML cannot be read by halves, a list of thousands of names
+// that changed is one piece of tens of milliseconds.
+func LoadGently(path string, pieces *Pieces, breathe func()) (*Config, []Fault) {
 	info, err := os.Stat(path)
 	if err == nil && info.Size() > fileBytesMax {
 		err = fmt.Errorf("expected a file of at most %d bytes", fileBytesMax)
@@ -65,28 +68,29 @@ func LoadGently(path string, breathe func()) (*Config, []Fault) {
 	if err != nil {
 		return nil, []Fault{{File: path, Line: 1, Col: 1, Text: "cannot read the config: " + err.Error()}}
 	}
-	return loadBytes(path, text, os.LookupEnv, breathe)
+	return loadBytes(path, text, os.LookupEnv, pieces, breathe)
 }
 
 // LoadBytes is Load for text already read. file stands in the faults, and
 // relative paths are relative to its directory; getenv looks up ${NAME} and
 // env:NAME.
 func LoadBytes(file string, text []byte, getenv func(string) (string, bool)) (*Config, []Fault) {
-	return loadBytes(file, text, getenv, func() {})
+	return loadBytes(file, text, getenv, &Pieces{}, func() {})
 }
 
-func loadBytes(file string, text []byte, getenv func(string) (string, bool), breathe func()) (*Config, []Fault) {
+func loadBytes(file string, text []byte, getenv func(string) (string, bool), pieces *Pieces, breathe func()) (*Config, []Fault) {
 	dir, err := filepath.Abs(filepath.Dir(file))
 	if err != nil {
 		return nil, []Fault{{File: file, Line: 1, Col: 1, Text: "cannot find the config's directory: " + err.Error()}}
 	}
 	l := newLoader(file, dir, getenv)
-	l.breathe = breathe
+	l.pieces, l.breathe = pieces, breathe
 	return l.load(text)
 }
 
 // load reads a whole config.
 func (l *loader) load(text []byte) (*Config, []Fault) {
+	defer l.pieces.end()
 	root := l.parse(text)
 	if root == nil {
 		return nil, l.sorted()
@@ -96,5 +100,6 @@ func (l *loader) load(text []byte) (*Config, []Fault) {
 		return nil, l.sorted()
 	}
 	l.seal(root)
+	l.pieces.accept()
 	return &l.cfg, nil
 }

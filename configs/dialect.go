@@ -123,6 +123,7 @@ func (l *loader) presetFile(file string) *node {
 		panic("BUG: no preset " + file)
 	}
 	of := newLoader(file, "", l.getenv)
+	of.breathe, of.pieces = l.breathe, l.pieces
 	root := of.parse(text)
 	if root == nil {
 		panic("BUG: preset " + of.sorted()[0].String())

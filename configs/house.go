@@ -28,6 +28,7 @@ type loader struct {
 	dir     string
 	getenv  func(string) (string, bool)
 	breathe func() // called after every small piece of work
+	pieces  *Pieces
 	faults  []Fault
 	cfg     Config
 	market  *exchange.Market
@@ -60,7 +61,7 @@ func newLoader(file, dir string, getenv func(string) (string, bool)) *loader {
 		Keys:       map[[32]byte]exchange.Principal{},
 	}
 	return &loader{
-		file: file, dir: dir, getenv: getenv, breathe: func() {}, market: market,
+		file: file, dir: dir, getenv: getenv, breathe: func() {}, pieces: &Pieces{}, market: market,
 		cfg:       Config{Market: market},
 		keys:      map[[32]byte]string{},
 		contracts: map[exchange.ContractID]pos{},

@@ -68,13 +68,13 @@ func (n *node) add(e entry) {
 
 // parse turns text into a tree of nodes, nil if it is not one YAML document with a table.
 func (l *loader) parse(text []byte) *node {
-	if root, ok := l.readPlain(text); ok {
+	if root, ok := l.cut(string(text), pieceBytesMost); ok {
 		return root
 	}
 	return l.parseAny(text)
 }
 
-// parseAny is parse for any YAML, and tells what is wrong with it.
+// parseAny is parse for any YAML, read as a whole, and tells what is wrong with it.
 func (l *loader) parseAny(text []byte) *node {
 	if at, deep := tooDeep(text); deep {
 		l.fault(at, "expected at most %d levels", depthMax)

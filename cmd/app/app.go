@@ -69,7 +69,8 @@ type App struct {
 	set  *metrics.Set
 
 	reload sync.Mutex
-	breath breath // the reload's
+	breath breath         // the reload's
+	pieces configs.Pieces // likewise: what the config in force said
 	cfg    atomic.Pointer[configs.Config]
 
 	store       *store.Store
@@ -103,11 +104,12 @@ func New(opts Options) (a *App, err error) {
 	if opts.Random == nil {
 		opts.Random = rand.Uint64
 	}
-	cfg, faults := configs.Load(opts.Config)
+	var pieces configs.Pieces
+	cfg, faults := configs.LoadGently(opts.Config, &pieces, func() {})
 	if len(faults) > 0 {
 		return nil, &ConfigError{faults}
 	}
-	a = &App{opts: opts, set: metrics.NewSet(), failed: make(chan error, 1), began: time.Now()}
+	a = &App{opts: opts, pieces: pieces, set: metrics.NewSet(), failed: make(chan error, 1), began: time.Now()}
 	a.out = newLogWriter(opts.Log)
 	a.log = newLog(a.out, cfg.LogLevel)
 	made := a // a failed return has no App
@@ -279,7 +281,7 @@ func (a *App) Reload() error {
 	old := a.cfg.Load()
 	a.breath.begin()
 	defer a.breath.end()
-	cfg, faults := configs.LoadGently(a.opts.Config, a.breath.take)
+	cfg, faults := configs.LoadGently(a.opts.Config, &a.pieces, a.breath.take)
 	if len(faults) > 0 {
 		a.reloads[0].Inc()
 		for _, f := range faults {
