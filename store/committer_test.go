@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -147,9 +148,10 @@ func TestPackFull(t *testing.T) {
 func TestPackRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := errors.New("refused")
-		var held chan struct{}
+		var holding atomic.Bool
+		held := make(chan struct{})
 		fs := errorfs.Wrap(newCrashMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if held == nil || op.Kind != errorfs.OpFileSyncData || !strings.Contains(op.Path, "journal") {
+			if !holding.Load() || op.Kind != errorfs.OpFileSyncData || !strings.Contains(op.Path, "journal") {
 				return nil
 			}
 			<-held
@@ -160,7 +162,7 @@ func TestPackRefused(t *testing.T) {
 		if _, ticket, err := s.Append(1, w.started()); err != nil || ticket.Wait() != nil {
 			t.Fatal("cannot append", err)
 		}
-		held = make(chan struct{})
+		holding.Store(true)
 		for range 3 {
 			_, ticket, err := s.Append(1, w.started())
 			if err != nil {

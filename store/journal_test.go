@@ -134,34 +134,41 @@ func TestReadInPieces(t *testing.T) {
 	}
 }
 
-// TestOnlyDurableIsRead: what is appended and not waited for is no news to followers.
+// TestOnlyDurableIsRead: what is appended and not yet on disk is no news to followers.
 func TestOnlyDurableIsRead(t *testing.T) {
-	s := openMem(t)
-	w := newWorld(t, 5)
-	st := w.started()
-	_, first, err := s.Append(1, st)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := readAll(t, s); len(got) != 0 || s.Durable() != 0 || s.Seq() != 1 {
-		t.Errorf("read %d entries before anything was durable", len(got))
-	}
-	if got, _ := s.LeadEntries(st.LeadID, nil); len(got) != 1 {
-		t.Errorf("by key %d entries, expected the one just appended", len(got))
-	}
-	_, second, err := s.Append(2, w.started())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := second.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	if s.Durable() != 2 {
-		t.Errorf("durable is %d, expected 2: a synced batch speaks for those before it", s.Durable())
-	}
-	if err := first.Wait(); err != nil || s.Durable() != 2 {
-		t.Errorf("got %v, durable %d; expected that it never falls", err, s.Durable())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		fs := newHeldFS("journal", true)
+		s := openAt(t, fs, "data")
+		w := newWorld(t, 5)
+		release := fs.hold()
+		st := w.started()
+		_, first, err := s.Append(1, st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // until it waits for the disk
+		if got := readAll(t, s); len(got) != 0 || s.Durable() != 0 || s.Seq() != 1 {
+			t.Errorf("read %d entries before anything was durable", len(got))
+		}
+		if got, _ := s.LeadEntries(st.LeadID, nil); len(got) != 1 {
+			t.Errorf("by key %d entries, expected the one just appended", len(got))
+		}
+		_, second, err := s.Append(2, w.started())
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if err := second.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if got := readAll(t, s); len(got) != 2 || s.Durable() != 2 {
+			t.Errorf("%d entries are read, durable is %d; expected 2: a pack on disk speaks for those before it", len(got), s.Durable())
+		}
+		if err := first.Wait(); err != nil || s.Durable() != 2 {
+			t.Errorf("got %v, durable %d; expected that it never falls", err, s.Durable())
+		}
+		_ = s.Close()
+	})
 }
 
 func TestWaitDurable(t *testing.T) {

@@ -26,7 +26,8 @@ type Config struct {
 	// called from inside the failing call and must not call the store.
 	OnFault func(error)
 
-	generationEvents int // of the index; 0: generationEvents
+	generationEvents int                         // of the index; 0: generationEvents
+	askKernel        func() (*kernelSync, error) // nil: newKernelSync
 }
 
 // Store is the house's disk.
@@ -36,8 +37,8 @@ type Config struct {
 // Order: seq is written by Append alone, whose callers hold the engine's lock;
 // appending asserts it. The committer brings what Append took in into Pebble's
 // log in the order of seq, and raises durable when that is synced. So at any
-// instant 1..durable is on disk, durable..seq is visible
-// to reads by key, and nothing is above seq.
+// instant 1..durable is on disk, durable..seq is visible to reads by key, and
+// nothing is above seq.
 //
 // Tried before: concurrent sets that each took a number first, some synced and
 // some not. Crashes left holes in the sequence; the lock leaves none.
@@ -208,6 +209,7 @@ func (s *Store) openJournal() error {
 	if err := s.inspectLogs(); err != nil {
 		return err
 	}
+	s.askKernel()
 	if s.recovery.Created {
 		// Pebble begins its first log before it takes up the format of
 		// formatVersion, so the marks that tell a torn end from damage would be
@@ -233,14 +235,23 @@ func (s *Store) openDB() (err error) {
 	return err
 }
 
-// journalFS is the file system with the cheapest sync there is for the journal's log.
-func (s *Store) journalFS() vfs.FS {
-	if s.kernel == nil && s.onDisk() && !s.readOnly {
-		var err error
-		if s.kernel, err = newKernelSync(); err != nil {
-			s.cfg.Log.Info().Err(err).Msg("each sync of the journal holds a thread, which costs CPU")
-		}
+// askKernel has the journal's log synced the cheapest way there is.
+func (s *Store) askKernel() {
+	if s.readOnly || !s.onDisk() {
+		return
 	}
+	ask := s.cfg.askKernel
+	if ask == nil {
+		ask = newKernelSync
+	}
+	var err error
+	if s.kernel, err = ask(); err != nil {
+		s.cfg.Log.Info().Str("room", "store").Err(err).Msg("each sync of the journal holds a thread, which costs CPU")
+	}
+}
+
+// journalFS is the file system with the log's syncs as askKernel settled them.
+func (s *Store) journalFS() vfs.FS {
 	if s.kernel == nil {
 		return s.fs
 	}
