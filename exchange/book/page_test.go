@@ -132,7 +132,7 @@ func TestQuotesAreSmall(t *testing.T) {
 		n := binary.LittleEndian.Uint64(quote.PingID[:]) + 1
 		binary.LittleEndian.PutUint64(quote.PingID[:], n)
 		q.Open(quote)
-	}); got > 0 {
+	}); got > 0 && !raceOn { // the detector has pools lose things on purpose
 		t.Errorf("%v allocations a quote, want less than one", got)
 	}
 }
