@@ -180,8 +180,10 @@ func (e *Engine) auctionFor(req *PingRequest, hash uint64) PingAnswer {
 	if run.reason == exchange.ReasonNone {
 		ans.Quote = e.openQuote(req, &t, run, hash)
 	}
-	now := e.Now()
-	e.late.note(now, now.Sub(t.deadline))
+	if !t.stale() { // else no bidding was held that could have ended late
+		now := e.Now()
+		e.late.note(now, now.Sub(t.deadline))
+	}
 	e.tell(run, &t)
 	return ans
 }
@@ -246,11 +248,13 @@ func (e *Engine) runAuction(run *auctionRun, t *terms) {
 	}
 }
 
-// closed tells why a campaign takes no lead now, ReasonNone if it does. A lead that was
-// looked at so late that half of its buyers' time is gone fails as overloaded: what few of them
-// could still say would be taken for an answer, and it may come again.
+// stale tells whether a lead was looked at so late that half of its buyers' time was gone. It
+// fails as overloaded: what few of them could still say would be taken for an answer, and it may come again.
+func (t *terms) stale() bool { return t.waited > t.deadline.Sub(t.arrival)/2 }
+
+// closed tells why a campaign takes no lead now, ReasonNone if it does.
 func (e *Engine) closed(t *terms) exchange.Reason {
-	if t.waited > t.deadline.Sub(t.arrival)/2 {
+	if t.stale() {
 		return exchange.ReasonOverloaded
 	}
 	if t.campaign.ConsentRequired && !t.consent.Given {

@@ -29,6 +29,7 @@ func TestWhoWaitedForHalfTheWindowMayComeAgain(t *testing.T) {
 		{"a third of its window", window / 3, 0, false},
 		{"most of its window", window * 2 / 3, 0, true},
 		{"a third of the window, of which the seller wants to wait half", window / 3, window / 2, true},
+		{"longer than its window", window * 2, 0, true},
 	} {
 		d := directOf(e, c.name, "key of "+c.name)
 		d.Waited, d.MaxWait, d.Arrival = c.waited, c.maxWait, d.Arrival.Add(-c.waited)
@@ -44,5 +45,8 @@ func TestWhoWaitedForHalfTheWindowMayComeAgain(t *testing.T) {
 		if a := e.Direct(again); a.View.Status != exchange.LeadSold {
 			t.Errorf("a direct that had waited %s, again: %s", c.name, a.View.Status)
 		}
+	}
+	if late := e.late.now(); late > 0 {
+		t.Errorf("nobody's bidding was held too long, and it ends %s earlier", late)
 	}
 }
