@@ -8,10 +8,13 @@ import (
 )
 
 // What a quote takes beside its bytes: its places in the index and in its page,
-// and the room that both keep for more. And what its ref takes.
+// and the room that both keep for more. Then what its ref takes, what a turn or
+// anything else that is no bytes does, and each contract that was made up for it.
 const (
 	entryBytes = 128
 	refBytes   = 128
+	extraBytes = 192
+	apartBytes = 384
 )
 
 // chunkBytes bounds the pieces that a page's bytes lie in: one that grows is copied.
@@ -23,7 +26,7 @@ type page struct {
 	pings   []exchange.PingID
 	bytes   int64 // that they count as
 	terms   []terms
-	numbers map[*exchange.Campaign]uint32 // places in terms
+	numbers map[terms]uint32 // their places in terms
 	refs    []refKey
 	extras  map[exchange.PingID]extra // what few quotes have
 }
@@ -40,20 +43,22 @@ type extra struct {
 	apart []*exchange.Contract // those legs' that are not in the market: made up for a test
 }
 
-// add keeps the record of a quote and returns where.
-func (p *page) add(quote *Quote, record []byte) place {
-	number, ok := p.numbers[quote.Campaign]
+// add keeps the record of a quote and returns where, and how many bytes the quote counts as.
+func (p *page) add(quote *Quote, record []byte) (at place, size int64) {
+	of := terms{quote.Market, quote.Campaign}
+	number, ok := p.numbers[of]
 	if !ok {
 		number = uint32(len(p.terms))
-		p.terms = append(p.terms, terms{quote.Market, quote.Campaign})
-		p.numbers[quote.Campaign] = number
+		p.terms = append(p.terms, of)
+		p.numbers[of] = number
 	}
 	last := len(p.chunks) - 1
 	if last < 0 || len(p.chunks[last])+len(record) > chunkBytes {
 		p.chunks = append(p.chunks, nil)
 		last++
 	}
-	at := place{chunk: uint32(last), at: uint32(len(p.chunks[last])), bytes: uint32(len(record)), terms: number}
+	at = place{chunk: uint32(last), at: uint32(len(p.chunks[last])), bytes: uint32(len(record)), terms: number}
+	size = int64(len(record) + entryBytes)
 	p.chunks[last] = append(p.chunks[last], record...)
 	p.pings = append(p.pings, quote.PingID)
 	x := extra{turn: quote.Turn}
@@ -67,8 +72,9 @@ func (p *page) add(quote *Quote, record []byte) place {
 			p.extras = make(map[exchange.PingID]extra)
 		}
 		p.extras[quote.PingID] = x
+		size += int64(extraBytes + apartBytes*len(x.apart))
 	}
-	return at
+	return at, size
 }
 
 // listed tells whether a contract is found in the market by its index.

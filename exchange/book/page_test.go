@@ -158,3 +158,42 @@ func BenchmarkQuotes(b *testing.B) {
 		}
 	})
 }
+
+// Few quotes hold a turn, or legs that no market lists. Those must not fill more memory than the limit says.
+func TestWhatFewQuotesHaveCounts(t *testing.T) {
+	size := func(change func(*Quote)) int64 {
+		q, quote := NewQuotes(1<<30), tenLegs(1)
+		change(quote)
+		q.Open(quote)
+		_, bytes := q.Size()
+		q.Sweep(noon.Add(time.Hour))
+		if _, left := q.Size(); left != 0 {
+			t.Errorf("%d bytes are counted for ever", left)
+		}
+		return bytes
+	}
+	plain := size(func(*Quote) {})
+	turn := size(func(q *Quote) { q.Turn = &HeldTurn{of: newTurns(), released: true} })
+	if least := int64(unsafe.Sizeof(HeldTurn{}) + 2*unsafe.Sizeof(extra{})); turn < plain+least {
+		t.Errorf("a turn counts as %d bytes, want at least %d", turn-plain, least)
+	}
+	apart := size(func(q *Quote) {
+		q.Legs[0].Contract, q.Legs[1].Contract = &exchange.Contract{Index: -1}, &exchange.Contract{Index: -1}
+	})
+	if least := int64(2 * unsafe.Sizeof(exchange.Contract{})); apart < plain+least {
+		t.Errorf("two contracts of its own count as %d bytes, want at least %d", apart-plain, least)
+	}
+}
+
+// A campaign may stand in two markets, each of which numbers its contracts by itself.
+func TestQuotesOfACampaignInTwoMarkets(t *testing.T) {
+	q, first, second := NewQuotes(1<<30), tenLegs(1), tenLegs(2)
+	second.Campaign = first.Campaign
+	q.Open(first)
+	q.Open(second)
+	for _, want := range []*Quote{first, second} {
+		if got := q.Get(want.PingID, noon); got.Market != want.Market || got.Legs[3].Contract != want.Legs[3].Contract {
+			t.Error("a leg is of the other market's contract")
+		}
+	}
+}

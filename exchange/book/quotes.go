@@ -114,21 +114,20 @@ func (q *Quotes) open(quote *Quote, record []byte) {
 	end := endOf(expires)
 	p := q.pages[end]
 	if p == nil {
-		p = &page{numbers: make(map[*exchange.Campaign]uint32)}
+		p = &page{numbers: make(map[terms]uint32)}
 		q.pages[end] = p
 	}
-	at := p.add(quote, record)
+	at, size := p.add(quote, record)
 	at.expires = expires
 	q.byPing[quote.PingID] = at
-	kept := int64(len(record) + entryBytes)
 	if quote.Ref != "" {
 		key := refKey{quote.Campaign.Seller.ID, strings.Clone(quote.Ref)}
 		q.byRef[key] = quote.PingID
 		p.refs = append(p.refs, key)
-		kept += int64(refBytes + len(quote.Ref))
+		size += int64(refBytes + len(quote.Ref))
 	}
-	p.bytes += kept
-	q.bytes += kept
+	p.bytes += size
+	q.bytes += size
 }
 
 // Get returns the quote of a ping, nil if it is not live at now.
