@@ -128,7 +128,9 @@ func (l *loader) presetFile(file string) *node {
 	if root == nil {
 		panic("BUG: preset " + of.sorted()[0].String())
 	}
-	l.presets[file] = sha256.Sum256([]byte(canonical(root, l.breathe)))
+	if _, known := l.presets[file]; !known {
+		l.presets[file] = sha256.Sum256([]byte(canonical(root, l.breathe)))
+	}
 	return root
 }
 

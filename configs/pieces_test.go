@@ -125,6 +125,16 @@ func TestPiecesReadTheHouse(t *testing.T) {
 	}
 }
 
+// Where some values stand the library tells by what follows them, which a piece does not have.
+func TestPiecesTellPlacesAsTheWhole(t *testing.T) {
+	for _, text := range []string{
+		"k:\n  - -\n", "k:\n  - -\nk1: a\n", "k:\n  j:#\n    - a\n\n\nk1: a\n", "k:\n  j:#\n    - a\n\n", "k:\n , - ${GONE}\nk1: a\n",
+		"k: 1", "k:\n  j:", "k:\n\n# note\n", "k: |+\n  a\n\n\nj: >\n  b\n\n", "k:\n- a\n- b\nj: 1\n", "  k: 1\n  j:\n    i: 2\n", "k:   \nj: \"a\n  b\"   \ni:\n  {a: 1,\n  b: 2}\n",
+	} {
+		checkCut(t, strings.Replace(text, "a", "b", 1), text)
+	}
+}
+
 // What looks like a key can stand inside of a value: a cut there is given up.
 func TestPiecesGiveUp(t *testing.T) {
 	for _, text := range []string{
