@@ -36,10 +36,14 @@ func (p Phase) String() string { return phaseWords[p] }
 // breaker is closed until too many pings fail, then open for a while, then
 // half open: one ping at a time goes out to see, and after a few good ones in a row
 // it is closed again. A probe that fails opens it for twice as long as before, up to a minute.
+//
+// Pings that were cut short, which the buyer may have been about to answer, are in doubt
+// until one that had longer tells: not answered either, they were faults too; answered late, they were none.
 type breaker struct {
 	buckets [bucketCount]struct {
 		at            int64 // number of its span since the epoch
 		asked, faults int
+		doubts        int
 	}
 	until   time.Time // open; zero: closed
 	span    time.Duration
@@ -89,18 +93,43 @@ func (b *breaker) ended(probe, fault bool, now time.Time) {
 	if b.phase(now) != PhaseClosed {
 		return // asked before it opened
 	}
-	number := now.UnixNano() / int64(bucketSpan)
-	k := &b.buckets[number%bucketCount]
-	if k.at != number {
-		k.at, k.asked, k.faults = number, 0, 0
-	}
-	k.asked++
+	at := b.turn(now)
+	b.buckets[at].asked++
 	if !fault {
 		return
 	}
-	k.faults++
+	b.buckets[at].faults++
 	if asked, faults := b.sums(now); asked >= leastAsked && faults*100 >= asked*openAtPct {
 		b.open(now, openFirst)
+	}
+}
+
+// turn returns the place of the bucket that counts now.
+func (b *breaker) turn(now time.Time) int64 {
+	number := now.UnixNano() / int64(bucketSpan)
+	at := number % bucketCount
+	if k := &b.buckets[at]; k.at != number {
+		k.at, k.asked, k.faults, k.doubts = number, 0, 0, 0
+	}
+	return at
+}
+
+// doubt counts a ping that was cut short.
+func (b *breaker) doubt(probe bool, now time.Time) {
+	if b.back(probe); b.phase(now) == PhaseClosed {
+		b.buckets[b.turn(now)].doubts++
+	}
+}
+
+// judge ends the doubts: the pings cut short within the window were faults, or none.
+func (b *breaker) judge(faults bool, now time.Time) {
+	oldest := now.UnixNano()/int64(bucketSpan) - bucketCount
+	for i := range b.buckets {
+		k := &b.buckets[i]
+		if faults && k.at > oldest {
+			k.asked, k.faults = k.asked+k.doubts, k.faults+k.doubts
+		}
+		k.doubts = 0
 	}
 }
 

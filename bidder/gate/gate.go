@@ -79,6 +79,7 @@ type Want struct {
 type Ticket struct {
 	Admitted bool
 	full     bool // it may take the contract's own time
+	longer   bool // than the learnt wait
 	fair     bool // its time would do for most answers
 	probe    bool // of an open breaker
 	would    bool // throttling would have held it back
@@ -127,7 +128,7 @@ func (s *State) Admit(r *Rules, w *Want) (t Ticket, wait time.Duration, stop exc
 			fair = min(fair, s.waits.wait)
 		}
 	}
-	t.fair = wait >= fair/2
+	t.fair, t.longer = wait >= fair/2, s.waits.wait > 0 && wait > s.waits.wait
 	return t, wait, exchange.ReasonNone
 }
 
@@ -150,15 +151,20 @@ func (s *State) Ended(t *Ticket, buyer *State, a *exchange.Answer, now time.Time
 		}
 		if a.Reason == exchange.ReasonTimeout && !t.full { // nor is our own guess
 			s.waits.missed++
-			s.breaker.back(t.probe)
+			s.breaker.doubt(t.probe, now)
 			return
+		}
+		if a.Reason == exchange.ReasonTimeout && t.longer {
+			s.breaker.judge(true, now)
 		}
 		s.breaker.ended(t.probe, true, now)
 	case exchange.ReasonConcurrency, exchange.ReasonNoTime, exchange.ReasonOutbid: // the buyer had no say
 		s.breaker.back(t.probe)
 		return
 	default:
-		s.waits.heard(a.Elapsed)
+		if s.waits.heard(a.Elapsed); t.longer && a.Elapsed > s.waits.wait {
+			s.breaker.judge(false, now)
+		}
 		s.breaker.ended(t.probe, false, now)
 		s.chances.note(t.slot, a.Reason == exchange.ReasonNone)
 	}

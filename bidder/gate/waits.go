@@ -22,8 +22,8 @@ const (
 //
 // A buyer who becomes slower all at once, or a machine that does, would have nearly all its pings cut
 // short. So the wait is in doubt after waitDoubt in a row: from then on every ping has all of the
-// contract's time, until an answer comes within the wait or it has been looked at anew. Those cut
-// short are no faults; of one that hangs, the next ones are.
+// contract's time, until an answer comes within the wait or it has been looked at anew. Whether
+// those cut short were faults, the next that has longer tells: see breaker.
 type waits struct {
 	counts [waitBuckets]uint32
 	total  uint32
