@@ -10,7 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/rs/zerolog"
 
 	"vendue/exchange"
 )
@@ -31,6 +33,9 @@ func TestPackSeen(t *testing.T) {
 				if err != nil || len(got) != 1 || got[0].Seq != uint64(i+1) || got[0].Event.(*exchange.PostStarted).LeadID != st.LeadID {
 					t.Errorf("event %d: got %v, %v", i+1, got, err)
 				}
+			}
+			if r := mustVerify(t, s); r.Events != s.Durable() {
+				t.Errorf("%d events verified, %d are durable", r.Events, s.Durable())
 			}
 		}
 		for range 3 { // the first leaves alone, the others gather behind it
@@ -53,7 +58,6 @@ func TestPackSeen(t *testing.T) {
 		if s.committer.leaving != nil || s.Durable() != 3 {
 			t.Errorf("durable %d, expected 3 and none on its way", s.Durable())
 		}
-		mustVerify(t, s)
 		_ = s.Close()
 	})
 }
@@ -185,4 +189,54 @@ func TestPackRefused(t *testing.T) {
 		}
 		_ = s.Close()
 	})
+}
+
+// TestPackStalled: a pack waits inside Pebble for a memtable that a full disk
+// does not take. It never comes back, and all the same who waits is told, and the store closes.
+func TestPackStalled(t *testing.T) {
+	full := errors.New("no space left")
+	var holding, failing atomic.Bool
+	held := make(chan struct{})
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if !holding.Load() || !strings.HasSuffix(op.Path, ".sst") || !strings.Contains(op.Path, "journal") {
+			return nil
+		}
+		if <-held; failing.Load() {
+			return full
+		}
+		return nil
+	}))
+	s, err := Open(Config{Dir: "data", FS: fs, Log: zerolog.Nop(), memTableBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	holding.Store(true)
+	failing.Store(true)
+	told := make(chan error)
+	go func() {
+		event := &exchange.ConfigAccepted{Text: strings.Repeat("x", 64<<10)}
+		for {
+			_, ticket, err := s.Append(1, event)
+			if err == nil {
+				err = ticket.Wait()
+			}
+			if err != nil {
+				told <- err
+				return
+			}
+		}
+	}()
+	for s.fault.stalls.Load() == 0 {
+		runtime.Gosched()
+	}
+	close(held)
+	if err := <-told; !errors.Is(err, ErrBroken) || !errors.Is(err, full) {
+		t.Errorf("got %v, expected the full disk", err)
+	}
+	if err := s.Close(); !errors.Is(err, full) {
+		t.Errorf("closed with %v, expected the full disk", err)
+	}
+	failing.Store(false) // let what is left behind end
+	<-s.committer.ended
+	_ = s.db.Close()
 }

@@ -53,6 +53,7 @@ type fault struct {
 	err      error
 	poisoned atomic.Bool   // Pebble may hold its own locks for ever: it must not be called again, not even to close
 	stuck    chan struct{} // closed with poisoned: who is inside Pebble may not come back
+	stalls   atomic.Int32  // writes that wait inside Pebble for a flush or compaction
 	onFault  func(error)
 	log      zerolog.Logger
 }
@@ -140,7 +141,20 @@ func (l pebbleLog) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// diskFailed breaks the journal: a disk that takes no file will not take the next record either.
-func (l pebbleLog) diskFailed(err error) { _ = l.fail(err) }
+// diskFailed breaks the journal: a disk that takes no file will not take the
+// next record either. A write that waits for that file never comes back, and keeps Pebble's commit lock.
+func (l pebbleLog) diskFailed(err error) {
+	_ = l.fail(err)
+	if l.stalls.Load() > 0 {
+		l.poison()
+	}
+}
+
+// stalled is told when a write begins to wait for a file, and when it need wait no more.
+func (l pebbleLog) stalled(by int32) {
+	if l.stalls.Add(by); by > 0 && l.check() != nil {
+		l.poison()
+	}
+}
 
 var _ pebble.Logger = pebbleLog{}

@@ -65,8 +65,11 @@ const (
 	dbFailed
 )
 
-// diskWatcher is a log that must know when the disk takes no more files.
-type diskWatcher interface{ diskFailed(err error) }
+// diskWatcher is a log that must know when the disk takes no more files, and who waits for them.
+type diskWatcher interface {
+	diskFailed(err error)
+	stalled(by int32)
+}
 
 // background hears of a flush or compaction that failed. Pebble tries it again
 // at once and for ever: on a full disk it spins, with a new file each turn, and
@@ -121,6 +124,10 @@ func openPebble(dir string, opts *pebble.Options) (*pebble.DB, error) {
 		opts.EventListener = new(pebble.EventListener)
 	}
 	opts.EventListener.BackgroundError = watch.background
+	if watcher, ok := watch.Logger.(diskWatcher); ok {
+		opts.EventListener.WriteStallBegin = func(pebble.WriteStallBeginInfo) { watcher.stalled(1) }
+		opts.EventListener.WriteStallEnd = func() { watcher.stalled(-1) }
+	}
 	done := make(chan opened, 1)
 	go func() {
 		defer func() {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,6 +28,7 @@ type Config struct {
 	OnFault func(error)
 
 	generationEvents int                         // of the index; 0: generationEvents
+	memTableBytes    uint64                      // of the journal; 0: 64 MiB
 	askKernel        func() (*kernelSync, error) // nil: newKernelSync
 }
 
@@ -230,7 +232,7 @@ func (s *Store) openJournal() error {
 func (s *Store) openDB() (err error) {
 	opts := pebbleOptions(s.journalFS(), pebbleLog{s.fault})
 	opts.Lock, opts.ReadOnly = s.lock, s.readOnly
-	opts.CacheSize, opts.MemTableSize = 64<<20, 64<<20
+	opts.CacheSize, opts.MemTableSize = 64<<20, cmp.Or(s.cfg.memTableBytes, 64<<20)
 	s.db, err = openPebble(s.path(journalDir), opts)
 	return err
 }
