@@ -57,9 +57,10 @@ func (p *pack) cut(n int) {
 //
 // Append leaves records in the open pack. The one goroutine takes the pack as
 // soon as the one before is on disk: it leaves for Pebble as one batch with one
-// sync, and all who wait for its events are told at once. So what came during a sync shares the next, the order of packs is that of seq,
-// and of each Append all events are on disk or none. Reads by key find in the
-// packs what Pebble does not hold yet: a pack goes only after Pebble shows it.
+// sync, and all who wait for its events are told at once. So what came during a
+// sync shares the next, the order of packs is that of seq, and of each Append
+// all events are on disk or none. Reads by key find in the packs what Pebble
+// does not hold yet: a pack goes only after Pebble shows it.
 //
 // If the disk is so slow that packBytesMax have gathered, Append waits (room).
 // After a fault nothing leaves any more, and whoever waits is told why.
@@ -238,7 +239,8 @@ func (c *committer) take() *pack {
 	return c.leaving
 }
 
-// drop lets go of the leaving pack, which Pebble shows now. Its tickets keep the pack; its buffers go to the next one but one.
+// drop lets go of the leaving pack, which Pebble shows now. Its tickets keep the
+// pack; its buffers go to the next one but one.
 func (c *committer) drop(p *pack) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

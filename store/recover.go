@@ -11,7 +11,8 @@ import (
 // all that came after the newest snapshot. Verify checks all.
 const checkedAtOpenMin = 1 << 20
 
-// cutRecordsMax bounds a damaged tail. One batch can be torn; more is no tail.
+// cutRecordsMax bounds a damaged tail. A pack that a crash tore is Pebble's to
+// cut, whole and by its log's own checksums; of what came through those, more bad records are no tail.
 const cutRecordsMax = appendEventsMax
 
 // Recovery is what Open found.

@@ -414,3 +414,18 @@ func TestMetricNames(t *testing.T) {
 		_ = s.Close()
 	}
 }
+
+// TestFirstLogRefused: a new directory is opened twice, and a disk that refuses
+// the end of the first log is an error like any other.
+func TestFirstLogRefused(t *testing.T) {
+	refused := errors.New("refused")
+	fs := errorfs.Wrap(newCrashMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileSyncData && strings.HasSuffix(op.Path, "journal/000002.log") {
+			return refused
+		}
+		return nil
+	}))
+	if _, err := Open(Config{Dir: "data", FS: fs, Log: zerolog.Nop()}); !errors.Is(err, refused) {
+		t.Errorf("got %v, want %v", err, refused)
+	}
+}

@@ -219,7 +219,9 @@ func (s *Store) openJournal() error {
 		if err := s.openDB(); err != nil {
 			return err
 		}
-		if err := s.db.Close(); err != nil {
+		made := s.db
+		s.db = nil // closed once, whatever comes of it
+		if err := made.Close(); err != nil {
 			return err
 		}
 	}
