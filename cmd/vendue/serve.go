@@ -16,6 +16,10 @@ import (
 // drainMax is how long SIGTERM waits for requests in flight.
 const drainMax = 30 * time.Second
 
+// failedMax is how long a failed journal waits for the rest to end: a disk that
+// is gone may keep that for ever.
+const failedMax = 10 * time.Second
+
 // gcPercent trades memory for fewer collections: live heap is small beside what
 // requests throw away. GOGC and GOMEMLIMIT in the environment win.
 const gcPercent = 400
@@ -54,7 +58,7 @@ func serve(config string) error {
 		select {
 		case err := <-a.Failed():
 			// What is in flight is told that the journal cannot be written; nothing more can be sold.
-			_ = stop(a, time.Second)
+			within(failedMax, func() { _ = stop(a, time.Second) })
 			return wanting{err}
 		case s := <-signals:
 			if s == syscall.SIGHUP {
@@ -73,4 +77,17 @@ func stop(a *app.App, wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
 	return a.Stop(ctx)
+}
+
+// within returns when fn does, or after so long; fn is left behind then, for the process ends.
+func within(wait time.Duration, fn func()) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		fn()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(wait):
+	}
 }
