@@ -18,7 +18,7 @@ var mutants = []mutant{
 	{
 		name: "a late answer is given to the next ping", file: "bidder/ask.go",
 		old:    "f.b.t.drain(t.conn, t.c.ms, now)\n\t}\n\tt.conn, t.dial = nil, nil",
-		new:    "t.conn.host.keep(t.conn, now)\n\t}\n\tt.conn, t.dial = nil, nil",
+		new:    "t.conn.host.keep(t.conn, now, 0)\n\t}\n\tt.conn, t.dial = nil, nil",
 		suites: []string{"./bidder"},
 	},
 	{
