@@ -11,10 +11,30 @@ import (
 	"vendue/bench/world"
 )
 
-// TestNineHangingBuyersAndOneQuick runs 1,000 auctions, 50 at a time: the quick
-// buyer wins each, and the 99th percentile is within 10 ms after the window.
+// TestNineHangingBuyersAndOneQuick runs 1,000 auctions, 50 at a time, on each of
+// three exchanges: the quick buyer wins each, and the 99th percentile is within
+// 10 ms after the window. It is the middle one of the three: what else this machine
+// does falls on one, what the exchange does on all.
 func TestNineHangingBuyersAndOneQuick(t *testing.T) {
-	const window = 250 * time.Millisecond
+	const window, margin = 250 * time.Millisecond, 10 * time.Millisecond
+	var over []time.Duration // by how much each passed what it may take
+	for range 3 {
+		p99, noise := nineHang(t, window)
+		allowed := margin
+		if house.Race {
+			allowed *= 5 // the detector makes everything several times slower
+		}
+		// Two wake-ups lie on the way, the exchange's and ours; a machine that is busy otherwise is late at each.
+		over = append(over, p99-window-allowed-2*noise)
+	}
+	slices.Sort(over)
+	if over[1] > 0 {
+		t.Errorf("p99 is %s over %s after the window", over[1], margin)
+	}
+}
+
+// nineHang is one of its exchanges: the percentile, and by how much a timer was late meanwhile.
+func nineHang(t *testing.T, window time.Duration) (p99, noise time.Duration) {
 	s := newScene(t)
 	quick := s.buyer("quick", bids(10))
 	s.contract("quick").PingLine = "timeout: 1s" // the window ends first
@@ -31,26 +51,19 @@ func TestNineHangingBuyersAndOneQuick(t *testing.T) {
 	}
 	late := lateness(t)
 	took, own, lost := s.volley(auctions, atOnce)
-	noise := late()
+	noise = late()
 	if len(took) != auctions {
 		t.Fatalf("want %d auctions won by the quick buyer, got %d; one was lost with %s", auctions, len(took), lost)
 	}
 	slices.Sort(own)
 	slices.Sort(took)
-	p50, p99 := took[len(took)/2], took[len(took)*99/100]
+	p99 = took[len(took)*99/100]
 	t.Logf("%d auctions of %s: p50 %s, p99 %s, longest %s; p99 by the exchange's own clock %s; this machine's timers were late by %s",
-		len(took), window, p50, p99, took[len(took)-1], own[len(own)*99/100], noise)
-	margin := 10 * time.Millisecond
-	if house.Race {
-		margin *= 5 // the detector makes everything several times slower
-	}
-	// Two wake-ups lie on the way, the exchange's and ours; a machine that is busy otherwise is late at each.
-	if p99 > window+margin+2*noise {
-		t.Errorf("p99 is %s, want at most %s after the window", p99, margin)
-	}
+		len(took), window, took[len(took)/2], p99, took[len(took)-1], own[len(own)*99/100], noise)
 	if n := quick.Counts().Bids; n < auctions {
 		t.Errorf("the quick buyer bid %d times", n)
 	}
+	return p99, noise
 }
 
 // lateness measures, until the returned function is called, by how much a plain
